@@ -1,0 +1,110 @@
+// Package connectors is the contract that every target fulfils. Each target is a package below this one, and each
+// passes connectortest. A connector makes one call true or says why not: it never retries, sleeps or starts goroutines
+// that outlive the call; the runner in workflows does that.
+package connectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elevate/workflows/access"
+)
+
+// Connector gives and takes away roles at one target. It is safe for concurrent use. Every method honours ctx.
+type Connector interface {
+	// Activate gives the person the role until g.End. It is idempotent by g.ID: a second call with the same grant
+	// gives the same Receipt, also when the first one's answer was lost. It looks before it writes: access that was
+	// there before and is none of ours is reported as Receipt.Already and left as it is. An *Error says why it did not
+	// succeed; unless its kind is Denied, Invalid or NotFound, the access may have been given.
+	Activate(ctx context.Context, g access.Grant) (access.Receipt, error)
+	// Deactivate takes it away, ends live sessions where it can, reads back, and reports what tail remains. It is
+	// idempotent, and nil error means that the target was read and the access is gone (or was standing and stays).
+	Deactivate(ctx context.Context, g access.Grant, r access.Receipt) (access.Removal, error)
+	// Holders lists who holds the role at the target now, marking what is ours.
+	Holders(ctx context.Context, role access.Role) ([]Holder, error)
+	// Check proves credentials and rights without changing anything. The error lists every missing right.
+	Check(ctx context.Context) error
+}
+
+// Holder is somebody who holds a role at the target.
+type Holder struct {
+	Account string           // the account's name at the target
+	Person  access.PersonID  // where the target knows it
+	Grant   access.RequestID // the grant that gave it, where the target keeps it
+	Ours    bool             // given by Elevate
+}
+
+// Capabilities is what approvers and operators should know of a target.
+type Capabilities struct {
+	// NativeExpiry: the target ends the access by itself, a little after g.End, whether or not Elevate is running.
+	NativeExpiry bool
+	// EndsSessions: Deactivate also ends the sessions that use the role.
+	EndsSessions bool
+	// Tail is the longest time for which access may survive a confirmed Deactivate. Zero: none.
+	Tail time.Duration
+	// MinDuration is the shortest grant that the target takes. Zero: any.
+	MinDuration time.Duration
+}
+
+// Describer is a connector that declares its capabilities; without it, a connector has none.
+type Describer interface {
+	Capabilities() Capabilities
+}
+
+// TargetChecker is a connector that can tell, without asking the target, whether a role's target is well formed. The
+// error says which key is wrong and what it should be.
+type TargetChecker interface {
+	CheckTarget(target map[string]any) error
+}
+
+// Describe gives a connector's capabilities.
+func Describe(c Connector) Capabilities {
+	if d, ok := c.(Describer); ok {
+		return d.Capabilities()
+	}
+	return Capabilities{}
+}
+
+// Kind says what an error of a target means for the runner.
+type Kind string
+
+// The kinds of error.
+const (
+	Denied      Kind = "denied"      // the target refuses us or this grant; trying again will not help
+	Invalid     Kind = "invalid"     // the target does not understand the grant
+	NotFound    Kind = "not found"   // the person, role or target does not exist there
+	TooEarly    Kind = "too early"   // not yet; try at RetryAfter
+	Throttled   Kind = "throttled"   // too much; try at RetryAfter
+	Unavailable Kind = "unavailable" // no answer, or one that says nothing; the effect is unknown
+)
+
+// Error is the error of every connector.
+type Error struct {
+	Kind       Kind
+	Op         string        // what was tried: "grant role", "read back"
+	RetryAfter time.Duration // wait before the next try; zero: the runner's own backoff
+	Err        error         // the cause; carries no secret
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("%s: %s", e.Op, e.Kind)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Op, e.Kind, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of an error; Unavailable for one that is no *Error.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Unavailable
+}
+
+// Final tells whether trying the same again cannot help.
+func (k Kind) Final() bool { return k == Denied || k == Invalid || k == NotFound }

@@ -1,0 +1,34 @@
+// Package audit is the evidence: events in order, chained by hash in files that anybody can verify offline, and their
+// export. It does not decide what is an event; workflows does.
+package audit
+
+import (
+	"time"
+
+	"elevate/workflows/access"
+)
+
+// Refused is the kind of event that records a "no": to a submission, a click, an API call.
+const Refused = "refused"
+
+// Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.
+type Event struct {
+	// ID is given by the store: unique, and rising within one request.
+	ID string    `json:"id"`
+	At time.Time `json:"at"` // UTC
+	// Kind is the arrow's name, or Refused.
+	Kind    string           `json:"kind"`
+	Request access.RequestID `json:"request,omitempty"`
+	Version int64            `json:"version,omitempty"`
+	From    access.State     `json:"from,omitempty"`
+	To      access.State     `json:"to,omitempty"`
+	Actor   access.Actor     `json:"actor"`
+	// Person is who holds, or is to hold, the role.
+	Person    access.PersonID `json:"person,omitempty"`
+	Role      access.RoleID   `json:"role,omitempty"`
+	Connector string          `json:"connector,omitempty"`
+	// Reason is the justification, the reason of a denial, the error of an attempt, or the code of a refusal.
+	Reason string `json:"reason,omitempty"`
+	// Detail holds what else the arrow knows, in short words: ends_at, policy, stage, sessions_ended, lateness_ms …
+	Detail map[string]string `json:"detail,omitempty"`
+}
