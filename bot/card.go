@@ -13,7 +13,7 @@ import (
 type Card struct {
 	// Name says which card it is, for golden files and logs: "request", "mine", "digest" …
 	Name string
-	// Title is plain text, at most 150 characters (Slack: a header's limit).
+	// Title is plain text, at most 150 characters (Slack: a header's limit). Short answers have none.
 	Title string
 	// Summary is what a notification shows and a screen reader reads: plain text, one or two sentences.
 	Summary string
@@ -85,6 +85,7 @@ const (
 	Clock    TimeStyle = iota // 14:05
 	DateTime                  // 23 Nov, 14:05
 	Date                      // 23 Nov
+	Seconds                   // 14:05:07
 )
 
 // Say is a span of plain words.

@@ -1,0 +1,92 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+)
+
+// Verbs is what people can do, as workflows offers it; *workflows.Service is the one implementation.
+type Verbs interface {
+	Submit(ctx context.Context, by access.Actor, ask workflows.Ask) (*access.Record, error)
+	Decide(ctx context.Context, by access.Actor, id access.RequestID, d workflows.Decision) (*access.Record, error)
+	Cancel(ctx context.Context, by access.Actor, id access.RequestID) (*access.Record, error)
+	End(ctx context.Context, by access.Actor, id access.RequestID, reason string) (*access.Record, error)
+	Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error)
+	Request(ctx context.Context, viewer access.PersonID, id access.RequestID) (*access.Record, error)
+	Requests(ctx context.Context, viewer access.PersonID, q workflows.Query) ([]*access.Record, string, error)
+	Waiting(ctx context.Context, person access.PersonID) ([]*access.Record, error)
+	Allowed(ctx context.Context, person access.PersonID, r *access.Record) workflows.May
+	Approvers(ctx context.Context, r *access.Record) ([]access.Person, error)
+	Offers(ctx context.Context, person access.PersonID, words string, limit int) ([]workflows.Offer, error)
+	Offer(ctx context.Context, person access.PersonID, role access.RoleID) (workflows.Offer, error)
+	Digest(ctx context.Context, from, to time.Time) (*workflows.Digest, error)
+}
+
+// Config is what a Bot is made of.
+type Config struct {
+	Service   Verbs               // required
+	Directory workflows.Directory // required
+	// Channel is where the messages of a policy's requests go in a chat; empty: nowhere there. Nil: nowhere.
+	Channel func(policy, chat string) string
+	// Location is the zone of times in plain text, which no chat can turn into the reader's own. Nil: UTC.
+	Location *time.Location
+	// Acted is called after a person changed something, so that couriers and runners need not wait for their next look.
+	// Nil: nobody is told.
+	Acted  func()
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: discarded
+}
+
+// Bot answers what people type, click and submit, in any chat. Its methods read and write the store and never call a
+// target. It is safe for concurrent use.
+type Bot struct {
+	cfg Config
+	log *slog.Logger
+	now func() time.Time
+}
+
+// New checks the configuration and makes a Bot.
+func New(cfg Config) (*Bot, error) {
+	if cfg.Service == nil || cfg.Directory == nil {
+		return nil, errors.New("bot: Service and Directory are required")
+	}
+	if cfg.Channel == nil {
+		cfg.Channel = func(string, string) string { return "" }
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	if cfg.Acted == nil {
+		cfg.Acted = func() {}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Bot{cfg: cfg, log: cfg.Logger, now: cfg.Now}, nil
+}
+
+// Command answers the words after /elevate.
+func (b *Bot) Command(ctx context.Context, who Who, text string) Answer { return Answer{} }
+
+// Click answers a button.
+func (b *Bot) Click(ctx context.Context, who Who, c Click) Answer { return Answer{} }
+
+// Submit answers a form that was sent off. An answer with Errors leaves the form open.
+func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer { return Answer{} }
+
+// Refresh is the form as it should be after an input marked Refresh changed, with what was filled in so far.
+func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer { return Answer{} }
+
+// Suggest lists at most 100 options for a Search input.
+func (b *Bot) Suggest(ctx context.Context, who Who, input, typed string) []Option { return nil }
+
+// Home is the person's own page: what they hold, what waits for them, what they asked for.
+func (b *Bot) Home(ctx context.Context, who Who) Card { return Card{} }
