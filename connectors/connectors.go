@@ -21,6 +21,8 @@ type Connector interface {
 	Activate(ctx context.Context, g access.Grant) (access.Receipt, error)
 	// Deactivate takes it away, ends live sessions where it can, reads back, and reports what tail remains. It is
 	// idempotent, and nil error means that the target was read and the access is gone (or was standing and stays).
+	// It takes all that Elevate gave on this right (access.Request.Right), whichever grant it was given for; callers
+	// call it for the last live grant on a right only. The receipt may be empty: the answer to Activate can be lost.
 	Deactivate(ctx context.Context, g access.Grant, r access.Receipt) (access.Removal, error)
 	// Holders lists who holds the role at the target now, marking what is ours.
 	Holders(ctx context.Context, role access.Role) ([]Holder, error)
@@ -57,6 +59,18 @@ type Describer interface {
 // error says which key is wrong and what it should be.
 type TargetChecker interface {
 	CheckTarget(target map[string]any) error
+}
+
+// RoleChecker is a connector that can prove, changing nothing at the target, that it could give and take a role. The
+// error lists every right that is missing for it.
+type RoleChecker interface {
+	CheckRole(ctx context.Context, role access.Role) error
+}
+
+// SurplusLister is a connector that can tell which of its own rights at the target it does not need, each with the way
+// to take it away. They break nothing, but whoever steals the connector's credentials has them too.
+type SurplusLister interface {
+	Surplus(ctx context.Context) ([]string, error)
 }
 
 // Describe gives a connector's capabilities.
