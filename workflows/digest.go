@@ -1,6 +1,9 @@
 package workflows
 
 import (
+	"cmp"
+	"context"
+	"slices"
 	"time"
 
 	"elevate/workflows/access"
@@ -14,10 +17,10 @@ type Digest struct {
 	Outcomes map[access.State]int `json:"outcomes"`
 	// Holding are the grants that are true now, the one that ends first in front.
 	Holding []DigestGrant `json:"holding"`
-	// Late ended more than a minute after they were due; Overdue have not ended yet.
+	// Late ended in the span more than a minute after they were due; Overdue are due and have not ended yet.
 	Late    []DigestGrant `json:"late"`
 	Overdue []DigestGrant `json:"overdue"`
-	// Approvers decided most, with the median time from the request to their decision.
+	// Approvers decided in the span, the busiest first.
 	Approvers []DigestApprover `json:"approvers"`
 }
 
@@ -25,7 +28,6 @@ type Digest struct {
 type DigestGrant struct {
 	Request  access.RequestID `json:"request"`
 	Person   access.PersonID  `json:"person"`
-	Name     string           `json:"name"`
 	Role     access.RoleID    `json:"role"`
 	EndsAt   time.Time        `json:"ends_at"`
 	Lateness time.Duration    `json:"lateness,omitempty"`
@@ -34,7 +36,54 @@ type DigestGrant struct {
 // DigestApprover is a line about an approver.
 type DigestApprover struct {
 	Person    access.PersonID `json:"person"`
-	Name      string          `json:"name"`
 	Decisions int             `json:"decisions"`
-	Median    time.Duration   `json:"median"`
+	// Median is the time from the request to the person's decision.
+	Median time.Duration `json:"median"`
+}
+
+// lateAfter is from when on a digest names an ending as late.
+const lateAfter = time.Minute
+
+// digestReach is how far before the span a request may have been submitted and still end in it.
+const digestReach = 90 * 24 * time.Hour
+
+// Digest sums up what happened from one moment to another, and what is true now.
+func (s *Service) Digest(ctx context.Context, from, to time.Time) (*Digest, error) {
+	d := &Digest{From: from, To: to, Outcomes: map[access.State]int{}}
+	took := map[access.PersonID][]time.Duration{}
+	within := func(t time.Time) bool { return !t.Before(from) && t.Before(to) }
+	err := s.each(ctx, Query{Since: from.Add(-digestReach)}, func(r *access.Record) {
+		if within(r.SubmittedAt) {
+			d.Outcomes[r.State]++
+		}
+		line := DigestGrant{Request: r.ID, Person: r.Person, Role: r.Role.ID, EndsAt: r.EndsAt, Lateness: r.Lateness()}
+		switch {
+		case r.Overdue && r.State == access.Deactivating:
+			line.Lateness = to.Sub(r.EndingAt)
+			d.Overdue = append(d.Overdue, line)
+		case r.State == access.Active, r.State == access.Deactivating:
+			d.Holding = append(d.Holding, line)
+		case r.State == access.Ended && within(r.EndedAt) && line.Lateness > lateAfter:
+			d.Late = append(d.Late, line)
+		}
+		for _, dec := range r.Decisions {
+			if within(dec.At) && dec.By.Person != access.System {
+				took[dec.By.Person] = append(took[dec.By.Person], dec.At.Sub(r.SubmittedAt))
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for p, times := range took {
+		slices.Sort(times)
+		d.Approvers = append(d.Approvers, DigestApprover{Person: p, Decisions: len(times), Median: times[len(times)/2]})
+	}
+	slices.SortFunc(d.Approvers, func(a, b DigestApprover) int {
+		return cmp.Or(cmp.Compare(b.Decisions, a.Decisions), cmp.Compare(a.Person, b.Person))
+	})
+	slices.SortFunc(d.Holding, func(a, b DigestGrant) int {
+		return cmp.Or(a.EndsAt.Compare(b.EndsAt), cmp.Compare(a.Request, b.Request))
+	})
+	return d, nil
 }

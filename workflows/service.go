@@ -2,11 +2,14 @@ package workflows
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"elevate/connectors"
 	"elevate/workflows/access"
+	"elevate/workflows/audit"
 	"elevate/workflows/policy"
 )
 
@@ -27,65 +30,68 @@ type Config struct {
 	OverdueAfter time.Duration
 	// NoticeBefore is how long before the end its holder is told. Zero: ten minutes.
 	NoticeBefore time.Duration
+	Metrics      Metrics          // nil: not measured
 	Now          func() time.Time // nil: time.Now
 	Logger       *slog.Logger     // nil: discarded
 }
 
-// Ask is what somebody fills in to request a role.
-type Ask struct {
-	Role          access.RoleID
-	Duration      time.Duration // zero: the policy's default
-	Justification string
-	Ticket        string
-	Start         time.Time       // zero: as soon as approved
-	For           access.PersonID // empty: for oneself
+// Metrics is told what the operators watch.
+type Metrics interface {
+	ObserveConnectorCall(connector, verb, result string, d time.Duration)
+	ObserveLateness(d time.Duration)
+	CountDecision(verdict, via string)
 }
 
-// Offer is a role as one person sees it in the catalogue.
-type Offer struct {
-	Role          access.Role
-	Eligible      bool
-	Default, Max  time.Duration
-	TicketPattern string // empty: no ticket is asked for
-	MinLength     int    // of the justification
-	MaxLength     int
-	Stages        []access.Stage
-	Auto          bool
-	Capabilities  connectors.Capabilities
+type unmeasured struct{}
+
+func (unmeasured) ObserveConnectorCall(string, string, string, time.Duration) {}
+func (unmeasured) ObserveLateness(time.Duration)                              {}
+func (unmeasured) CountDecision(string, string)                               {}
+
+// Service holds the verbs. Every one of them asks the directory and the policy at the moment of the act, and writes
+// one arrow. It is safe for concurrent use.
+type Service struct {
+	cfg       Config
+	catalogue catalogue
+	now       func() time.Time
+	log       *slog.Logger
 }
 
-// May is what one person may do to a request now.
-type May struct {
-	Decide, Cancel, End, Extend bool
-	// Why says, where Decide is false, why not: the code of the refusal.
-	Why *access.Refusal
-}
-
-// Verbs is everything that people can do, as chats and the API see it. *Service is the one implementation.
-type Verbs interface {
-	Submit(ctx context.Context, by access.Actor, ask Ask) (*access.Record, error)
-	Decide(ctx context.Context, by access.Actor, id access.RequestID, d Decision) (*access.Record, error)
-	Cancel(ctx context.Context, by access.Actor, id access.RequestID) (*access.Record, error)
-	End(ctx context.Context, by access.Actor, id access.RequestID, reason string) (*access.Record, error)
-	Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error)
-	// Request loads one that the person may see.
-	Request(ctx context.Context, viewer access.PersonID, id access.RequestID) (*access.Record, error)
-	// Requests lists those that the person may see.
-	Requests(ctx context.Context, viewer access.PersonID, q Query) ([]*access.Record, string, error)
-	// Waiting lists pending requests that the person may decide now.
-	Waiting(ctx context.Context, person access.PersonID) ([]*access.Record, error)
-	// Allowed tells what the person may do to a record now.
-	Allowed(ctx context.Context, person access.PersonID, r *access.Record) May
-	// Approvers lists who may decide a record now.
-	Approvers(ctx context.Context, r *access.Record) ([]access.Person, error)
-	// Offers lists roles that match all words (prefixes, any order, any case), eligible ones first, at most limit.
-	Offers(ctx context.Context, person access.PersonID, words string, limit int) ([]Offer, error)
-	// Offer is one role as the person sees it.
-	Offer(ctx context.Context, person access.PersonID, role access.RoleID) (Offer, error)
-	// Holders asks the target who holds a role now.
-	Holders(ctx context.Context, viewer access.PersonID, role access.RoleID) ([]connectors.Holder, error)
-	// Digest sums up what happened in a span of time.
-	Digest(ctx context.Context, from, to time.Time) (*Digest, error)
+// New checks the configuration and makes a Service.
+func New(cfg Config) (*Service, error) {
+	if cfg.Store == nil || cfg.Directory == nil || cfg.Policies == nil {
+		return nil, errors.New("workflows: Store, Directory and Policies are required")
+	}
+	for _, r := range cfg.Roles {
+		if cfg.Connectors[r.Connector] == nil {
+			return nil, fmt.Errorf("workflows: role %s needs connector %q, which is not configured", r.ID, r.Connector)
+		}
+	}
+	if cfg.Administrator == nil {
+		cfg.Administrator = func(access.Person) bool { return false }
+	}
+	if cfg.Auditor == nil {
+		cfg.Auditor = func(access.Person) bool { return false }
+	}
+	if cfg.AuditHealthy == nil {
+		cfg.AuditHealthy = func() error { return nil }
+	}
+	if cfg.OverdueAfter == 0 {
+		cfg.OverdueAfter = time.Minute
+	}
+	if cfg.NoticeBefore == 0 {
+		cfg.NoticeBefore = 10 * time.Minute
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = unmeasured{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg, catalogue: newCatalogue(cfg.Roles), now: cfg.Now, log: cfg.Logger}, nil
 }
 
 // Decision is an approver's word.
@@ -93,4 +99,94 @@ type Decision struct {
 	Verdict access.Verdict
 	Reason  string
 	Method  string // how the approver was authenticated for it; empty: session
+}
+
+// May is what one person may do to a request now.
+type May struct {
+	Decide, Cancel, End, Extend bool
+	// Why says, where Decide is false, why not.
+	Why *access.Refusal
+}
+
+// attempts bounds how often a verb starts again because somebody else moved the record under it. Each loss means that
+// another arrow was taken, and a request takes few.
+const attempts = 32
+
+// change loads a record, lets decide make a transition of it, and takes that, again from the start when the record has
+// moved on in between. Refusals are put on record.
+func (s *Service) change(ctx context.Context, by access.Actor, id access.RequestID, verb string, decide func(*access.Record) (Transition, error)) (*access.Record, error) {
+	for range attempts {
+		rec, err := s.cfg.Store.Get(ctx, id)
+		if errors.Is(err, access.ErrNotFound) {
+			return nil, s.refuse(ctx, by, nil, verb, &access.Refusal{Kind: access.ErrNotFound, Code: "no_such_request",
+				Text: fmt.Sprintf("There is no request %s. Use `/elevate mine` to see yours.", id)})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load request %s: %w", id, err)
+		}
+		t, err := decide(rec)
+		if err != nil {
+			return rec, s.refuse(ctx, by, rec, verb, err)
+		}
+		err = s.cfg.Store.Take(ctx, t)
+		if errors.Is(err, ErrStale) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s request %s: %w", t.Arrow, id, err)
+		}
+		return t.Record, nil
+	}
+	return nil, fmt.Errorf("%s request %s: %w", verb, id, ErrStale)
+}
+
+// refuse records a "no" and hands it back. Errors that are no refusal pass through unrecorded.
+func (s *Service) refuse(ctx context.Context, by access.Actor, rec *access.Record, verb string, err error) error {
+	code := ""
+	var one *access.Refusal
+	var many access.Problems
+	switch {
+	case errors.As(err, &many) && len(many) > 0:
+		code = many[0].Code
+	case errors.As(err, &one):
+		code = one.Code
+	default:
+		return err
+	}
+	e := audit.Event{At: s.now().UTC(), Kind: audit.Refused, Actor: by, Reason: code, Detail: map[string]string{"verb": verb}}
+	if rec != nil {
+		e.Request, e.Person, e.Role, e.Connector, e.From = rec.ID, rec.Person, rec.Role.ID, rec.Role.Connector, rec.State
+	}
+	if appendErr := s.cfg.Store.Append(ctx, e); appendErr != nil {
+		s.log.Error("a refusal could not be put on record", "verb", verb, "code", code, "person", by.Person, "err", appendErr)
+	}
+	return err
+}
+
+// person asks the directory about who acts.
+func (s *Service) person(ctx context.Context, id access.PersonID) (access.Person, error) {
+	p, err := s.cfg.Directory.Person(ctx, id)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return p, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
+			Text: fmt.Sprintf("%s is not in Elevate's directory. Ask an administrator to add this person.", id)}
+	case err != nil:
+		return p, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
+			Text: "The directory could not be asked who you are, so nothing was done. Try again in a minute."}
+	}
+	return p, nil
+}
+
+func (s *Service) offered(role access.Role, p *policy.Policy, eligible bool) Offer {
+	return Offer{
+		Role:          role,
+		Eligible:      eligible,
+		Default:       p.Duration.Default,
+		Max:           p.Duration.Max,
+		TicketPattern: p.Justification.Ticket,
+		MinLength:     p.Justification.MinLength,
+		MaxLength:     p.Justification.MaxLength,
+		Stages:        p.Stages(),
+		Capabilities:  connectors.Describe(s.cfg.Connectors[role.Connector]),
+	}
 }

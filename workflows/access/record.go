@@ -32,7 +32,7 @@ type Record struct {
 
 	// Once ending.
 	EndingAt   time.Time `json:"ending_at,omitzero"`  // when the deactivation became due
-	OverdueAt  time.Time `json:"overdue_at,omitzero"` // flagged overdue then; zero: flagged already
+	OverdueAt  time.Time `json:"overdue_at,omitzero"` // told of then, again and again in growing steps
 	Overdue    bool      `json:"overdue,omitempty"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`    // confirmed gone
 	VerifiedAt time.Time `json:"verified_at,omitzero"` // read back from the target

@@ -1,0 +1,121 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elevate/workflows/access"
+)
+
+// oversees tells whether the person may see everything.
+func (s *Service) oversees(p access.Person) bool {
+	return s.cfg.Administrator(p) || s.cfg.Auditor(p)
+}
+
+// Request loads a request that the person may see: their own, one they may decide or end, or any for administrators
+// and auditors. Others are told that there is none.
+func (s *Service) Request(ctx context.Context, viewer access.PersonID, id access.RequestID) (*access.Record, error) {
+	missing := &access.Refusal{Kind: access.ErrNotFound, Code: "no_such_request",
+		Text: fmt.Sprintf("There is no request %s that you may see. Use `/elevate mine` to see yours.", id)}
+	rec, err := s.cfg.Store.Get(ctx, id)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load request %s: %w", id, err)
+	}
+	p, err := s.person(ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	if concerns(rec, viewer) || rec.Decided(viewer) || s.oversees(p) || s.approvesAny(ctx, p, rec) {
+		return rec, nil
+	}
+	return nil, missing
+}
+
+// Requests lists the requests that the person may see. Administrators and auditors see everybody's; others see their
+// own and nothing else, whatever q.Person says.
+func (s *Service) Requests(ctx context.Context, viewer access.PersonID, q Query) ([]*access.Record, string, error) {
+	p, err := s.person(ctx, viewer)
+	if err != nil {
+		return nil, "", err
+	}
+	if !s.oversees(p) {
+		if q.Person != "" && q.Person != viewer {
+			return nil, "", &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_yours", Field: "person",
+				Text: "You may list your own requests only. Ask an administrator or an auditor for others'."}
+		}
+		q.Person = viewer
+	}
+	records, next, err := s.cfg.Store.List(ctx, q)
+	if err != nil {
+		return nil, "", fmt.Errorf("list requests: %w", err)
+	}
+	return records, next, nil
+}
+
+// Audits tells whether the person may read the audit log.
+func (s *Service) Audits(ctx context.Context, viewer access.PersonID) error {
+	p, err := s.person(ctx, viewer)
+	if err != nil {
+		return err
+	}
+	if !s.oversees(p) {
+		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_auditor",
+			Text: "Only auditors and administrators may read the audit log."}
+	}
+	return nil
+}
+
+// Waiting lists the pending requests that the person may decide now, oldest first.
+func (s *Service) Waiting(ctx context.Context, person access.PersonID) ([]*access.Record, error) {
+	var waiting []*access.Record
+	err := s.each(ctx, Query{Open: true, States: []access.State{access.Pending}}, func(rec *access.Record) {
+		if !rec.Auto && s.mayDecide(ctx, person, rec, s.now()) == nil {
+			waiting = append([]*access.Record{rec}, waiting...)
+		}
+	})
+	return waiting, err
+}
+
+// each walks all pages of a query.
+func (s *Service) each(ctx context.Context, q Query, f func(*access.Record)) error {
+	q.Limit = 1000
+	for {
+		records, next, err := s.cfg.Store.List(ctx, q)
+		if err != nil {
+			return fmt.Errorf("list requests: %w", err)
+		}
+		for _, r := range records {
+			f(r)
+		}
+		if next == "" {
+			return nil
+		}
+		q.Cursor = next
+	}
+}
+
+// Allowed tells what the person may do to a record now.
+func (s *Service) Allowed(ctx context.Context, person access.PersonID, rec *access.Record) May {
+	var may May
+	now := s.now()
+	if rec.State == access.Pending && !rec.Auto {
+		may.Why = s.mayDecide(ctx, person, rec, now)
+		may.Decide = may.Why == nil
+	}
+	switch rec.State {
+	case access.Pending, access.Approved, access.Scheduled:
+		may.Cancel = concerns(rec, person)
+	case access.Activating, access.Active:
+		may.End = s.mayEnd(ctx, person, rec) == nil
+		may.Extend = s.mayExtend(ctx, person, rec, now) == nil
+	}
+	return may
+}
+
+// Room is by how much a running grant can still be extended; zero where not at all.
+func (s *Service) Room(rec *access.Record) time.Duration { return s.room(rec) }

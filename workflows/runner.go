@@ -1,0 +1,336 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"elevate/connectors"
+	"elevate/workflows/access"
+)
+
+// RunnerConfig says how due timers are worked.
+type RunnerConfig struct {
+	// Clock bounds the timers that call no connector worked at once. Zero: 64.
+	Clock int
+	// PerConnector bounds the calls to one connector at once, for giving and for taking away each. Zero: 8.
+	PerConnector int
+	// Lease is how long a claimed timer is ours without renewal. Zero: 15 seconds. A crash delays a timer by this.
+	Lease time.Duration
+	// CallTimeout bounds one call to a connector. Zero: 30 seconds.
+	CallTimeout time.Duration
+	// MaxSleep bounds the sleep between looks at the store. Zero: one second.
+	MaxSleep time.Duration
+	// Grace is how long work in hand may go on after Run was told to stop. Zero: ten seconds.
+	Grace time.Duration
+}
+
+func (c RunnerConfig) withDefaults() RunnerConfig {
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	setD := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&c.Clock, 64)
+	set(&c.PerConnector, 8)
+	setD(&c.Lease, 15*time.Second)
+	setD(&c.CallTimeout, 30*time.Second)
+	setD(&c.MaxSleep, time.Second)
+	setD(&c.Grace, 10*time.Second)
+	return c
+}
+
+// Runner works due timers: one lane of bookkeeping, and two lanes for each connector. Any number of runners may work
+// on one store.
+type Runner struct {
+	s     *Service
+	cfg   RunnerConfig
+	lanes map[Lane]*lane
+}
+
+// lane is a queue with its own workers.
+type lane struct {
+	name  Lane
+	slots chan struct{} // one for each worker at work
+	nudge chan struct{}
+}
+
+// NewRunner makes a runner for every connector of the service.
+func NewRunner(s *Service, cfg RunnerConfig) *Runner {
+	cfg = cfg.withDefaults()
+	r := &Runner{s: s, cfg: cfg, lanes: map[Lane]*lane{}}
+	add := func(name Lane, workers int) {
+		r.lanes[name] = &lane{name: name, slots: make(chan struct{}, workers), nudge: make(chan struct{}, 1)}
+	}
+	add(Clock, cfg.Clock)
+	for name := range s.cfg.Connectors {
+		add(ActivateLane(name), cfg.PerConnector)
+		add(DeactivateLane(name), cfg.PerConnector)
+	}
+	return r
+}
+
+// Run works timers until ctx ends, and returns when its last worker has. Work in hand is given Grace to finish; what
+// has not by then is cancelled and comes due again, here or at another replica.
+func (r *Runner) Run(ctx context.Context) error {
+	inHand, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(r.cfg.Grace, stop) })()
+	var g errgroup.Group
+	g.Go(func() error {
+		r.deliverNudges(r.s.cfg.Store.Nudges(ctx))
+		return nil
+	})
+	for _, name := range slices.Sorted(maps.Keys(r.lanes)) {
+		g.Go(func() error {
+			r.work(ctx, inHand, r.lanes[name])
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (r *Runner) deliverNudges(nudges <-chan Lane) {
+	for name := range nudges {
+		if l := r.lanes[name]; l != nil {
+			l.wake()
+		}
+	}
+}
+
+func (l *lane) wake() {
+	select {
+	case l.nudge <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// work claims the timers of one lane until ctx ends, and handles them within inHand.
+func (r *Runner) work(ctx, inHand context.Context, l *lane) {
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	for ctx.Err() == nil {
+		free := l.take(ctx)
+		if free == 0 {
+			return
+		}
+		claims, next, err := r.s.cfg.Store.Claim(ctx, l.name, free, r.cfg.Lease)
+		if err != nil && ctx.Err() == nil {
+			r.s.log.Error("due timers could not be claimed", "lane", l.name, "err", err)
+		}
+		l.give(free - len(claims))
+		for _, c := range claims {
+			busy.Go(func() {
+				defer l.give(1)
+				r.handle(inHand, c)
+			})
+		}
+		if len(claims) < free {
+			r.sleep(ctx, l, next)
+		}
+	}
+}
+
+// take waits for a free slot and takes all that are free, at most 128 (the store's batch); 0 when ctx ended.
+func (l *lane) take(ctx context.Context) int {
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0
+	}
+	for n := 1; ; n++ {
+		if n == 128 {
+			return n
+		}
+		select {
+		case l.slots <- struct{}{}:
+		default:
+			return n
+		}
+	}
+}
+
+func (l *lane) give(n int) {
+	for range n {
+		<-l.slots
+	}
+}
+
+// sleep waits for the next due time, a nudge, or MaxSleep.
+func (r *Runner) sleep(ctx context.Context, l *lane, next time.Time) {
+	d := r.cfg.MaxSleep
+	if !next.IsZero() {
+		d = min(d, max(next.Sub(r.s.now()), time.Millisecond))
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.nudge:
+	case <-ctx.Done():
+	}
+}
+
+// handle works one claim. A claim that could not be finished is left to its lease, which is its backoff; one that was
+// cut off by a stop is given back at once.
+func (r *Runner) handle(ctx context.Context, c Claim) {
+	log := r.s.log.With("request_id", c.Request, "timer", c.Timer, "person", c.Record.Person, "role", c.Record.Role.ID,
+		"connector", c.Record.Role.Connector)
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("a timer's handler panicked; the timer comes due again", "panic", fmt.Sprint(p))
+		}
+	}()
+	err := r.dispatch(ctx, c, log)
+	switch {
+	case err == nil, errors.Is(err, ErrStale):
+	case ctx.Err() != nil:
+		r.release(ctx, c, log)
+	default:
+		log.Error("a due timer could not be worked; it is tried again", "err", err)
+	}
+}
+
+func (r *Runner) release(ctx context.Context, c Claim, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := r.s.cfg.Store.Release(ctx, c); err != nil {
+		log.Warn("a claim could not be given back; it comes due again when its lease ends", "err", err)
+	}
+}
+
+func (r *Runner) dispatch(ctx context.Context, c Claim, log *slog.Logger) error {
+	switch c.Timer {
+	case access.TimerActivate:
+		return r.activate(ctx, c, log)
+	case access.TimerDeactivate:
+		return r.deactivate(ctx, c, log)
+	}
+	t, err := r.bookkeep(ctx, c)
+	if err != nil {
+		return err
+	}
+	t.Claim = &c
+	return r.s.cfg.Store.Take(ctx, t)
+}
+
+// bookkeep makes the transition of a due timer that calls no connector.
+func (r *Runner) bookkeep(ctx context.Context, c Claim) (Transition, error) {
+	rec, now, by := c.Record, r.s.now().UTC(), access.BySystem()
+	switch c.Timer {
+	case access.TimerAuto:
+		return r.autoApprove(ctx, rec, now)
+	case access.TimerRemind:
+		t, err := move(rec, access.Remind, by, now, NoteReminder)
+		if err == nil {
+			t.Record.RemindAt = time.Time{}
+		}
+		return t, err
+	case access.TimerLapse:
+		return lapse(rec, now)
+	case access.TimerStart:
+		return r.start(ctx, rec, now)
+	case access.TimerNotice:
+		t, err := move(rec, access.Notice, by, now, NoteNearEnd)
+		if err == nil {
+			t.Record.NoticeAt, t.Notes[0].EndsAt = time.Time{}, rec.EndsAt
+		}
+		return t, err
+	case access.TimerEnd:
+		return r.s.finish(rec, by, "its time is up")
+	case access.TimerOverdue:
+		return r.overdue(rec, now)
+	}
+	return Transition{}, fmt.Errorf("there is no timer %q", c.Timer)
+}
+
+// autoApprove approves by the policy's own word, asked again now.
+func (r *Runner) autoApprove(ctx context.Context, rec *access.Record, now time.Time) (Transition, error) {
+	holder, err := r.s.person(ctx, rec.Person)
+	if err != nil {
+		return Transition{}, err
+	}
+	pol := r.s.cfg.Policies.For(rec.Role.ID)
+	if pol == nil || !pol.AutoApproves(holder, rec.Role, asked(&rec.Request, now)) {
+		return r.s.cancel(rec, access.BySystem(), "the policy no longer approves it by itself")
+	}
+	return r.s.accept(rec, access.Decision{Verdict: access.Approve, By: access.BySystem(), At: now, Method: "policy",
+		Reason: "approved by policy " + pol.Name}, now)
+}
+
+func lapse(rec *access.Record, now time.Time) (Transition, error) {
+	t, err := move(rec, access.Lapse, access.BySystem(), now, NoteLapsed)
+	if err != nil {
+		return t, err
+	}
+	reason := "nobody decided in time"
+	if rec.State != access.Pending {
+		reason = "it was not started in time"
+	}
+	t.close(access.BySystem(), now, reason)
+	return t, nil
+}
+
+// start arms an approved request whose hour has come: the end is written before the connector is called. It waits, by
+// leaving the claim to its lease, while state or evidence could be lost.
+func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (Transition, error) {
+	if rec.State == access.Approved && rec.Start.After(now) {
+		t, err := move(rec, access.Schedule, access.BySystem(), now, NoteScheduled)
+		if err == nil {
+			t.detail(map[string]string{"start": stamp(rec.Start)})
+		}
+		return t, err
+	}
+	holder, err := r.s.person(ctx, rec.Person)
+	if err != nil && !errors.Is(err, access.ErrNotAllowed) {
+		return Transition{}, err
+	}
+	_, pol, refusal := r.s.role(rec.Role.ID)
+	if err != nil || refusal != nil || pol.Eligible(holder, rec.Role, asked(&rec.Request, now)) != nil {
+		return r.s.cancel(rec, access.BySystem(), fmt.Sprintf("%s may no longer hold this role", rec.Person))
+	}
+	if err := r.s.cfg.Store.Safe(ctx); err != nil {
+		return Transition{}, fmt.Errorf("not activated, because state could be lost: %w", err)
+	}
+	if err := r.s.cfg.AuditHealthy(); err != nil {
+		return Transition{}, fmt.Errorf("not activated, because evidence could be lost: %w", err)
+	}
+	t, err := move(rec, access.Arm, access.BySystem(), now)
+	if err != nil {
+		return t, err
+	}
+	t.Record.NextTry, t.Record.EndsAt = now, now.Add(rec.Duration)
+	t.detail(map[string]string{"ends_at": stamp(t.Record.EndsAt)})
+	return t, nil
+}
+
+// overdue flags a deactivation that takes too long, and flags it again in growing steps until it is confirmed.
+func (r *Runner) overdue(rec *access.Record, now time.Time) (Transition, error) {
+	t, err := move(rec, access.Overdue, access.BySystem(), now, NoteOverdue)
+	if err != nil {
+		return t, err
+	}
+	late := now.Sub(rec.EndingAt)
+	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(min(max(2*late, r.s.cfg.OverdueAfter), time.Hour))
+	t.because(rec.LastError)
+	t.detail(map[string]string{"late": late.Round(time.Millisecond).String()})
+	return t, nil
+}
+
+// connector is the one that a record's role is reached through. A connector that is no longer configured answers like
+// a target that is down, so that its endings are kept, retried and told of.
+func (r *Runner) connector(rec *access.Record) connectors.Connector {
+	return r.s.cfg.Connectors[rec.Role.Connector]
+}

@@ -1,0 +1,320 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"elevate/connectors"
+	"elevate/workflows/access"
+)
+
+// The backoff of calls to a target: from first, doubling, to cap. There is no last try of a deactivation.
+const (
+	backoffFirst = time.Second
+	backoffCap   = time.Minute
+)
+
+// backoff is the wait before try n+1, with a fifth of jitter so that what failed together is not tried together.
+func backoff(n int, err error) time.Duration {
+	d := backoffCap
+	if n < 7 {
+		d = min(d, backoffFirst<<max(0, n-1))
+	}
+	var e *connectors.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		d = e.RetryAfter
+	}
+	return d + rand.N(d/5+1)
+}
+
+// activate gives a grant at its target. The end is armed already.
+func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error {
+	rec := c.Record
+	var receipt access.Receipt
+	err := r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
+		var err error
+		receipt, err = target.Activate(ctx, rec.Grant())
+		return err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err() // we are stopping: the timer comes due again and finds out what the target did
+	}
+	if err != nil {
+		err = r.notActivated(ctx, c, err, log)
+		if errors.Is(err, ErrStale) {
+			return r.undoLate(ctx, rec, receipt, log)
+		}
+		return err
+	}
+	if receipt, err = r.inherit(ctx, rec, receipt); err != nil {
+		return err
+	}
+	now := r.s.now().UTC()
+	t, err := move(rec, access.Confirm, access.BySystem(), now, NoteActive)
+	if err != nil {
+		return err
+	}
+	next := t.Record
+	next.Receipt, next.ActivatedAt, next.NoticeAt = &receipt, now, r.s.noticeAt(now, rec.EndsAt)
+	next.Attempts, next.NextTry, next.LastError = 0, time.Time{}, ""
+	t.Claim, t.Notes[0].EndsAt = &c, rec.EndsAt
+	t.detail(map[string]string{"ends_at": stamp(rec.EndsAt), "already": strconv.FormatBool(receipt.Already)})
+	if receipt.Ref != "" {
+		t.Event.Detail["ref"] = receipt.Ref
+	}
+	err = r.s.cfg.Store.Take(ctx, t)
+	if errors.Is(err, ErrStale) {
+		return r.undoLate(ctx, rec, receipt, log)
+	}
+	return err
+}
+
+// inherit takes what a live grant on the same right knows about standing access: what it made true looks, to a target
+// that keeps no marks, as if it had been there before.
+func (r *Runner) inherit(ctx context.Context, rec *access.Record, receipt access.Receipt) (access.Receipt, error) {
+	if !receipt.Already {
+		return receipt, nil
+	}
+	shared, err := r.sharedWith(ctx, rec)
+	if err != nil || shared == nil {
+		return receipt, err
+	}
+	receipt.Already = shared.Receipt.Already
+	return receipt, nil
+}
+
+// sharedWith is another grant that is active on the same right, or nil.
+func (r *Runner) sharedWith(ctx context.Context, rec *access.Record) (*access.Record, error) {
+	others, err := r.s.cfg.Store.Sharing(ctx, rec.Right())
+	if err != nil {
+		return nil, fmt.Errorf("look for other grants of the same right: %w", err)
+	}
+	for _, o := range others {
+		if o.ID != rec.ID && o.State == access.Active && o.Receipt != nil {
+			return o, nil
+		}
+	}
+	return nil, nil
+}
+
+// notActivated settles an activation that the target refused or did not answer. What it refused for good is read back
+// and fails; what may have happened is tried again while there is time to start, and undone after that.
+func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *slog.Logger) error {
+	rec, now := c.Record, r.s.now().UTC()
+	kind := connectors.KindOf(cause)
+	log.Warn("the target did not activate the role", "kind", kind, "attempt", rec.Attempts+1, "err", cause)
+	if kind.Final() {
+		return r.failed(ctx, c, cause, log)
+	}
+	wait := backoff(rec.Attempts+1, cause)
+	if now.Add(wait).After(rec.StartBy) {
+		t, err := r.s.finish(rec, access.BySystem(), "the target could not be reached in time: "+cause.Error())
+		if err != nil {
+			return err
+		}
+		t.Claim = &c
+		return r.s.cfg.Store.Take(ctx, t)
+	}
+	t, err := r.retry(rec, cause, now, wait)
+	if err != nil {
+		return err
+	}
+	t.Record.EndsAt = t.Record.NextTry.Add(rec.Duration)
+	t.Claim = &c
+	return r.s.cfg.Store.Take(ctx, t)
+}
+
+// failed reads back that a refused activation gave nothing, and undoes it where that cannot be read.
+func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Logger) error {
+	now := r.s.now().UTC()
+	reason := "the target refused: " + cause.Error()
+	shared, err := r.sharedWith(ctx, c.Record)
+	if err != nil {
+		return err
+	}
+	if shared == nil {
+		err = r.call(ctx, c, "read back", func(ctx context.Context, target connectors.Connector) error {
+			_, err := target.Deactivate(ctx, c.Record.Grant(), access.Receipt{})
+			return err
+		})
+	}
+	// A person, role or target that does not exist holds nothing.
+	readBack := err == nil || connectors.KindOf(err) == connectors.NotFound
+	if !readBack {
+		log.Warn("a refused activation could not be read back; it is undone", "err", err)
+		t, err := r.s.finish(c.Record, access.BySystem(), reason)
+		if err != nil {
+			return err
+		}
+		t.Claim = &c
+		return r.s.cfg.Store.Take(ctx, t)
+	}
+	t, err := move(c.Record, access.Fail, access.BySystem(), now, NoteFailed)
+	if err != nil {
+		return err
+	}
+	t.close(access.BySystem(), now, reason)
+	t.Record.LastError, t.Record.EndsAt = cause.Error(), time.Time{}
+	t.Claim = &c
+	return r.s.cfg.Store.Take(ctx, t)
+}
+
+// undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
+// while the target was slow.
+func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt access.Receipt, log *slog.Logger) error {
+	current, err := r.s.cfg.Store.Get(ctx, rec.ID)
+	if err != nil {
+		return fmt.Errorf("after a late activation: %w", err)
+	}
+	if current.State == access.Activating || current.State == access.Active {
+		return ErrStale // another worker has it, and its end is armed
+	}
+	if shared, err := r.sharedWith(ctx, rec); err != nil || shared != nil {
+		return err
+	}
+	log.Warn("an activation came too late and is undone", "state", current.State)
+	for n := 1; ; n++ {
+		_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		log.Error("a late activation could not be undone; it is tried again", "attempt", n, "err", err)
+		if err := pause(ctx, backoff(n, err)); err != nil {
+			return err
+		}
+	}
+}
+
+// deactivate takes a grant away at its target and writes down what the target was read to say. A right that another
+// live grant holds stays until that one ends.
+func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) error {
+	rec := c.Record
+	shared, err := r.sharedWith(ctx, rec)
+	if err != nil {
+		return err
+	}
+	removal := access.Removal{Was: access.Shared}
+	if shared == nil {
+		err = r.call(ctx, c, "deactivate", func(ctx context.Context, target connectors.Connector) error {
+			var receipt access.Receipt // stays zero where the activation was never confirmed
+			if rec.Receipt != nil {
+				receipt = *rec.Receipt
+			}
+			var err error
+			removal, err = target.Deactivate(ctx, rec.Grant(), receipt)
+			return err
+		})
+	}
+	now := r.s.now().UTC()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
+		t, moveErr := r.retry(rec, err, now, min(backoff(rec.Attempts+1, err), backoffCap+backoffCap/5))
+		if moveErr != nil {
+			return moveErr
+		}
+		t.Claim = &c
+		return r.s.cfg.Store.Take(ctx, t)
+	}
+	t, err := r.ended(rec, removal, now)
+	if err != nil {
+		return err
+	}
+	t.Claim = &c
+	if err := r.s.cfg.Store.Take(ctx, t); err != nil {
+		return err
+	}
+	r.s.cfg.Metrics.ObserveLateness(t.Record.Lateness())
+	return nil
+}
+
+// ended makes the transition of a deactivation that was read back.
+func (r *Runner) ended(rec *access.Record, removal access.Removal, now time.Time) (Transition, error) {
+	t, err := move(rec, access.Close, access.BySystem(), now, NoteEnded)
+	if err != nil {
+		return t, err
+	}
+	next := t.Record
+	next.EndedAt, next.VerifiedAt, next.Removal = now, now, &removal
+	next.Overdue, next.OverdueAt, next.NextTry, next.LastError = false, time.Time{}, time.Time{}, ""
+	t.because(rec.Reason)
+	t.detail(map[string]string{"was": string(removal.Was), "sessions_ended": strconv.Itoa(removal.SessionsEnded),
+		"lateness_ms": strconv.FormatInt(next.Lateness().Milliseconds(), 10), "attempts": strconv.Itoa(rec.Attempts + 1)})
+	if removal.Tail > 0 {
+		t.Event.Detail["tail"] = removal.Tail.String()
+	}
+	return t, nil
+}
+
+// retry makes the transition of a call to be tried again. People are told of the first failure only.
+func (r *Runner) retry(rec *access.Record, cause error, now time.Time, wait time.Duration) (Transition, error) {
+	var notes []NoteKind
+	if rec.Attempts == 0 {
+		notes = append(notes, NoteRetrying)
+	}
+	t, err := move(rec, access.Retry, access.BySystem(), now, notes...)
+	if err != nil {
+		return t, err
+	}
+	t.Record.Attempts++
+	t.Record.NextTry, t.Record.LastError = now.Add(wait), cause.Error()
+	t.because(cause.Error())
+	t.detail(map[string]string{"attempt": strconv.Itoa(t.Record.Attempts), "next_try": stamp(t.Record.NextTry)})
+	return t, nil
+}
+
+// call runs one call to a record's connector: bounded in time, measured, and with the claim's lease renewed while it
+// lasts. The call is cancelled when the lease is lost.
+func (r *Runner) call(ctx context.Context, c Claim, verb string, f func(context.Context, connectors.Connector) error) error {
+	target := r.connector(c.Record)
+	if target == nil {
+		return &connectors.Error{Kind: connectors.Unavailable, Op: verb,
+			Err: fmt.Errorf("connector %q is not configured any more; put it back so that its grants can be ended", c.Record.Role.Connector)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallTimeout)
+	defer cancel()
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		r.renew(ctx, cancel, c)
+	}()
+	began := time.Now()
+	err := f(ctx, target)
+	cancel()
+	<-renewed
+	result := "ok"
+	if err != nil {
+		result = string(connectors.KindOf(err))
+	}
+	r.s.cfg.Metrics.ObserveConnectorCall(c.Record.Role.Connector, verb, result, time.Since(began))
+	return err
+}
+
+// renew keeps a claim's lease while ctx lasts, and cancels the work when the lease is lost.
+func (r *Runner) renew(ctx context.Context, cancel context.CancelFunc, c Claim) {
+	for pause(ctx, r.cfg.Lease/3) == nil {
+		if err := r.s.cfg.Store.Renew(ctx, c, r.cfg.Lease); errors.Is(err, ErrStale) {
+			cancel()
+			return
+		}
+	}
+}
+
+// pause waits, or returns ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
