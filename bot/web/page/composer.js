@@ -1,0 +1,126 @@
+// The box one writes in, with what can come next in a command.
+import { byId, fill, h } from "./dom.js";
+import { get } from "./api.js";
+import { state } from "./state.js";
+
+let options = [];
+let from = 0;
+let at = -1;
+let asked = 0;
+
+const line = () => byId("line");
+const list = () => byId("choices");
+
+/** composer wires the box; send(text) resolves to whether the text was taken. */
+export function composer(send) {
+  const el = line();
+  byId("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    deliver(send);
+  });
+  el.addEventListener("input", () => {
+    grow();
+    offer();
+  });
+  el.addEventListener("blur", shut);
+  el.addEventListener("keydown", (event) => keys(event, send));
+}
+
+async function deliver(send) {
+  const text = line().value.trim();
+  if (text === "") return;
+  shut();
+  hint("");
+  if (await send(text)) {
+    line().value = "";
+    grow();
+  }
+}
+
+/** write puts a text into the box, ready to be sent. */
+export function write(text) {
+  line().value = text;
+  grow();
+  line().focus();
+  line().setSelectionRange(text.length, text.length);
+  offer();
+}
+
+export function hint(text) {
+  byId("hint").textContent = text;
+}
+
+function grow() {
+  const el = line();
+  el.style.setProperty("height", "auto");
+  el.style.setProperty("height", `${Math.min(el.scrollHeight, 160)}px`);
+}
+
+function keys(event, send) {
+  if (event.isComposing) return;
+  const shown = !list().hidden && options.length > 0;
+  if (shown && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    event.preventDefault();
+    go((at < 0 && event.key === "ArrowUp" ? 0 : at) + (event.key === "ArrowDown" ? 1 : -1));
+  } else if (shown && event.key === "Tab" && !event.shiftKey) {
+    event.preventDefault();
+    pick(options[Math.max(at, 0)]);
+  } else if (shown && event.key === "Escape") {
+    event.preventDefault();
+    shut();
+  } else if (event.key === "Enter" && !event.shiftKey) {
+    event.preventDefault();
+    if (shown && at >= 0) pick(options[at]);
+    else deliver(send);
+  }
+}
+
+// offer asks the server what can come next.
+async function offer() {
+  const text = line().value;
+  const mine = ++asked;
+  if (!text.startsWith("/")) {
+    shut();
+    hint("");
+    return;
+  }
+  const c = await get("/chat/complete", { person: state.me.id, text }).catch(() => ({ options: [] }));
+  if (mine !== asked || document.activeElement !== line()) return;
+  options = c.options;
+  from = c.from ?? 0;
+  at = -1;
+  hint(c.hint ?? "");
+  if (options.length === 0) {
+    shut();
+    return;
+  }
+  fill(list(), options.map((o, i) => h("div", {
+    id: `choice-${i}`, class: "choice", role: "option", "aria-selected": "false", dataset: { insert: o.insert.trim() },
+    onpointerdown: (event) => {
+      event.preventDefault();
+      pick(o);
+    },
+  }, h("code", {}, o.label), h("span", {}, o.detail ?? ""))),
+  h("p", { class: "keys", "aria-hidden": "true" }, h("kbd", {}, "Tab"), " takes the first, ", h("kbd", {}, "↑"), h("kbd", {}, "↓"), " choose"));
+  list().hidden = false;
+  line().setAttribute("aria-expanded", "true");
+}
+
+function go(i) {
+  at = (i + options.length) % options.length;
+  for (let n = 0; n < options.length; n++) list().children[n].setAttribute("aria-selected", String(n === at));
+  line().setAttribute("aria-activedescendant", `choice-${at}`);
+  list().children[at].scrollIntoView({ block: "nearest" });
+}
+
+function pick(option) {
+  write(line().value.slice(0, from) + option.insert);
+}
+
+function shut() {
+  asked++;
+  at = -1;
+  list().hidden = true;
+  line().setAttribute("aria-expanded", "false");
+  line().removeAttribute("aria-activedescendant");
+}
