@@ -7,7 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"elevate/workflows/access"
 )
@@ -79,6 +82,17 @@ func Describe(c Connector) Capabilities {
 		return d.Capabilities()
 	}
 	return Capabilities{}
+}
+
+// Account is the name that a grant's person has at the target. The error, of kind Invalid, is for a name that would not
+// arrive there as it is written here: an empty one, or one with control characters or bytes that are no UTF-8.
+func Account(g access.Grant) (string, error) {
+	name := g.Person.Account(g.Role.Connector)
+	if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", &Error{Kind: Invalid, Op: "read account", Err: fmt.Errorf(
+			"%q is no account name; correct accounts.%s of %s in the directory", name, g.Role.Connector, g.Person.ID)}
+	}
+	return name, nil
 }
 
 // Kind says what an error of a target means for the runner.
