@@ -1,0 +1,190 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Config says where the state is kept and what is asked of it.
+type Config struct {
+	// URL is required. The forms are
+	//
+	//	redis://user:password@host:6379/0            one server; rediss:// with TLS; unix:///path/to/socket
+	//	redis+sentinel://user:password@s1:26379,s2:26379/0?master_name=main
+	//	redis+cluster://user:password@n1:6379,n2:6379
+	//
+	// with rediss+sentinel and rediss+cluster for TLS. Further settings are query parameters as go-redis names them
+	// (pool_size, read_timeout, sentinel_password, …).
+	URL string
+	// Prefix begins every key and channel, so that several installations can share a server. Empty: "elevate:".
+	Prefix string
+	// Shards is the number of hash tags that requests are spread over, 1 to 1024. It is recorded at first use and
+	// afterwards what is recorded counts. Zero: 16.
+	Shards int
+	// Chats are the chats whose outbox gets the notes of arrows.
+	Chats []string
+	// Wait asks for more than the master's own word before an armed request counts as stored. Zero: nothing more.
+	Wait Wait
+	// AllowUnsafe lets Safe pass on a server that can lose or evict state.
+	AllowUnsafe bool
+	// Check replaces the question to the server how safe state is with it. Nil: ask by INFO and CONFIG.
+	Check func(ctx context.Context) (Status, error)
+	// Dial replaces the network; the URL still gives user, database and time-outs. Nil: TCP, TLS or unix socket.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Now is the caller's clock. Nil: time.Now. A timer is due when both it and the server's clock say so.
+	Now func() time.Time
+	// Log gets what no caller is told: clocks apart, documents that cannot be read. Nil: nothing is logged.
+	Log *slog.Logger
+}
+
+// Wait is the durability that arming asks for (WAIT, WAITAOF in the same pipeline). Where it is not reached in time,
+// Take of an arm and Safe return ErrNotDurable: no activation begins, and what is armed ends by its own timer.
+type Wait struct {
+	// Replicas that must have the write. Zero: none.
+	Replicas int
+	// AOF asks the master to have it on disk, and the replicas too where the server is Redis 7.2 or newer (WAITAOF).
+	// Older servers ignore it; appendfsync always gives the same for the master there.
+	AOF bool
+	// Timeout of the wait. Zero: 2 seconds.
+	Timeout time.Duration
+}
+
+const (
+	defaultPrefix  = "elevate:"
+	defaultShards  = 16
+	maxShards      = 1024
+	defaultTimeout = 2 * time.Second
+)
+
+func (c *Config) fill() error {
+	var problems []error
+	if c.URL == "" {
+		problems = append(problems, errors.New("store.url: missing"))
+	}
+	if c.Shards < 0 || c.Shards > maxShards {
+		problems = append(problems, fmt.Errorf("store.shards: must be 1 to %d", maxShards))
+	}
+	if c.Wait.Replicas < 0 || c.Wait.Timeout < 0 {
+		problems = append(problems, errors.New("store.wait: must not be negative"))
+	}
+	if c.Prefix == "" {
+		c.Prefix = defaultPrefix
+	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		problems = append(problems, errors.New("store.prefix: must not contain braces"))
+	}
+	if c.Shards == 0 {
+		c.Shards = defaultShards
+	}
+	if c.Wait.Timeout == 0 {
+		c.Wait.Timeout = defaultTimeout
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return errors.Join(problems...)
+}
+
+// connect makes a client. Scripts may be repeated after a lost reply where retry is set; the claims of timers, errands
+// and deliveries must not be, or what the lost reply held would rest until the end of its lease.
+func (c *Config) connect(retry bool) (goredis.UniversalClient, error) {
+	client, err := c.client(retry)
+	if err != nil {
+		// The cause may quote the URL, and the URL may hold a password.
+		return nil, errors.New("store.url: not a Redis URL; write redis://host:6379/0, or see the documentation for TLS, Sentinel and Cluster")
+	}
+	return client, nil
+}
+
+func (c *Config) client(retry bool) (goredis.UniversalClient, error) {
+	address, err := listed(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	retries := 0 // go-redis' own default
+	if !retry {
+		retries = -1
+	}
+	kind, plain := c.kind(address)
+	switch kind {
+	case "sentinel":
+		o, err := goredis.ParseFailoverURL(plain)
+		if err != nil {
+			return nil, err
+		}
+		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
+		if c.Dial != nil {
+			o.Dialer = c.Dial
+		}
+		return goredis.NewFailoverClient(o), nil
+	case "cluster":
+		o, err := goredis.ParseClusterURL(plain)
+		if err != nil {
+			return nil, err
+		}
+		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
+		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+		if c.Dial != nil {
+			o.Dialer = c.Dial
+		}
+		return goredis.NewClusterClient(o), nil
+	}
+	o, err := goredis.ParseURL(plain)
+	if err != nil {
+		return nil, err
+	}
+	o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if c.Dial != nil {
+		o.Dialer = c.Dial
+	}
+	return goredis.NewClient(o), nil
+}
+
+// kind takes the part of the scheme that go-redis does not know off a URL.
+func (c *Config) kind(address *url.URL) (kind, plain string) {
+	scheme, kind, _ := strings.Cut(address.Scheme, "+")
+	u := *address
+	u.Scheme = scheme
+	return kind, u.String()
+}
+
+// listed reads a URL whose host may be a list, and moves all but the first to the addr parameters of go-redis.
+func listed(raw string) (*url.URL, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return nil, errors.New("no scheme")
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, tail := rest[:end], rest[end:]
+	user, hosts := "", authority
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		user, hosts = authority[:i+1], authority[i+1:]
+	}
+	names := strings.Split(hosts, ",")
+	u, err := url.Parse(scheme + "://" + user + names[0] + tail)
+	if err != nil {
+		return nil, err
+	}
+	query := u.Query()
+	for _, name := range names[1:] {
+		query.Add("addr", name)
+	}
+	u.RawQuery = query.Encode()
+	return u, nil
+}

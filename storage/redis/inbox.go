@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"elevate/workflows"
+)
+
+// keptDeliveries is how long the key of a delivery is remembered.
+const keptDeliveries = 24 * time.Hour
+
+// Deliver records a delivery, once per chat and key.
+func (s *Store) Deliver(ctx context.Context, d workflows.Delivery) (bool, error) {
+	box := inbox(s.keys.of(d.Key), d.Chat)
+	ask := call{script: "deliver", keys: []string{box, box + ":d:" + d.Key, box + ":k:" + d.Key}, args: []any{
+		rand.Text(), d.Key, d.Payload, early(s.cfg.Now()), millis(keptDeliveries), s.keys.nudges(), d.Chat,
+	}}
+	word, err := s.word(ctx, ask)
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	switch word {
+	case "ok":
+		return true, nil
+	case "known":
+		return false, nil
+	}
+	return false, fmt.Errorf("redis: %w", unknown(ask, word))
+}
+
+// ClaimDeliveries leases deliveries of the chat that nobody has worked yet. Tries is how often each was claimed before.
+func (s *Store) ClaimDeliveries(ctx context.Context, chat string, limit int, lease time.Duration) ([]workflows.Delivery, time.Time, error) {
+	var deliveries []workflows.Delivery
+	next, err := s.sweep(ctx, limit, func(shard, quota int) call {
+		box := inbox(s.keys.base(shard), chat)
+		return call{script: "deliveries", keys: []string{box},
+			args: []any{box + ":d:", early(s.cfg.Now()), millis(lease), quota}}
+	}, func(item any) error {
+		d, err := readDelivery(item)
+		d.Chat = chat
+		if err == nil {
+			deliveries = append(deliveries, d)
+		}
+		return err
+	})
+	if err != nil && len(deliveries) == 0 {
+		return nil, time.Time{}, fmt.Errorf("redis: %w", err)
+	}
+	return deliveries, next, nil
+}
+
+func readDelivery(item any) (workflows.Delivery, error) {
+	f, err := texts(item)
+	if err != nil || len(f) != 3 {
+		return workflows.Delivery{}, errors.Join(err, errors.New("not a delivery"))
+	}
+	fence, err := strconv.ParseInt(f[1], 10, 64)
+	if err != nil {
+		return workflows.Delivery{}, fmt.Errorf("fence of %s: %w", f[0], err)
+	}
+	return workflows.Delivery{Key: f[0], Payload: []byte(f[2]), Fence: fence, Tries: int(fence) - 1}, nil
+}
+
+// Worked removes a delivery, also where another holds it by now.
+func (s *Store) Worked(ctx context.Context, d workflows.Delivery) error {
+	box := inbox(s.keys.of(d.Key), d.Chat)
+	err := s.done(ctx, call{script: "worked", keys: []string{box, box + ":d:" + d.Key}, args: []any{d.Key}})
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+-- submit: somebody asks. Reply taken where the id is in use.
+-- KEYS, ARGV and replies: arrow.lua.
+return take({from = {''}, to = 'pending'})

@@ -1,0 +1,64 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Once stores a value where there is none, and gives what is stored.
+func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, bool, error) {
+	ask := call{script: "once", keys: []string{s.memory(key)}, args: []any{rand.Text(), value, millis(ttl)}}
+	reply, err := s.run(ctx, ask)
+	if err != nil {
+		return nil, false, fmt.Errorf("redis: %w", err)
+	}
+	f, err := texts(reply)
+	if err != nil || len(f) != 2 {
+		return nil, false, fmt.Errorf("redis: once: %w", errors.Join(err, errors.New("not a word and a value")))
+	}
+	switch f[0] {
+	case "first", "kept":
+		return []byte(f[1]), f[0] == "first", nil
+	}
+	return nil, false, fmt.Errorf("redis: %w", unknown(ask, f[0]))
+}
+
+// Put replaces the value under a key.
+func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	err := s.done(ctx, call{script: "remember", keys: []string{s.memory(key)}, args: []any{rand.Text(), value, millis(ttl)}})
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// Hold takes or renews a named lease.
+func (s *Store) Hold(ctx context.Context, name, holder string, lease time.Duration) (bool, error) {
+	ask := call{script: "hold", keys: []string{s.lease(name)}, args: []any{holder, millis(lease)}}
+	word, err := s.word(ctx, ask)
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	switch word {
+	case "ok":
+		return true, nil
+	case "held":
+		return false, nil
+	}
+	return false, fmt.Errorf("redis: %w", unknown(ask, word))
+}
+
+// Drop gives a named lease up.
+func (s *Store) Drop(ctx context.Context, name, holder string) error {
+	if err := s.done(ctx, call{script: "drop", keys: []string{s.lease(name)}, args: []any{holder}}); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) memory(key string) string { return s.keys.of(key) + "m:" + key }
+
+func (s *Store) lease(name string) string { return s.keys.of(name) + "hold:" + name }

@@ -1,0 +1,105 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+)
+
+// Claim leases due timers of all shards, beginning at another one each time. Where a shard fails, what the others gave
+// is returned, and the error only where none gave any.
+func (s *Store) Claim(ctx context.Context, l workflows.Lane, limit int, lease time.Duration) ([]workflows.Claim, time.Time, error) {
+	var claims []workflows.Claim
+	next, err := s.sweep(ctx, limit, func(shard, quota int) call {
+		base := s.keys.base(shard)
+		exclusive := ""
+		if connectorOf(l) != "" {
+			exclusive = "1"
+		}
+		return call{script: "claim", keys: []string{lane(base, l), base + "busy"},
+			args: []any{base, early(s.cfg.Now()), millis(lease), quota, exclusive}}
+	}, func(item any) error {
+		c, err := readClaim(item)
+		if err != nil {
+			return err
+		}
+		c.Lane = l
+		claims = append(claims, c)
+		return nil
+	})
+	slices.SortStableFunc(claims, func(a, b workflows.Claim) int { return a.Due.Compare(b.Due) })
+	if err != nil && len(claims) == 0 {
+		return nil, time.Time{}, fmt.Errorf("redis: %w", err)
+	}
+	return claims, next, nil
+}
+
+// connectorOf is the connector whose calls wait in a lane; "" for the lane of the clock.
+func connectorOf(l workflows.Lane) string {
+	for _, prefix := range []workflows.Lane{workflows.ActivateLane(""), workflows.DeactivateLane("")} {
+		if name, ok := strings.CutPrefix(string(l), string(prefix)); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+func readClaim(item any) (workflows.Claim, error) {
+	f, err := texts(item)
+	if err != nil || len(f) != 5 {
+		return workflows.Claim{}, errors.Join(err, errors.New("not a claim"))
+	}
+	due, err := atMillis(f[2])
+	if err != nil {
+		return workflows.Claim{}, err
+	}
+	fence, err := strconv.ParseInt(f[3], 10, 64)
+	if err != nil {
+		return workflows.Claim{}, fmt.Errorf("fence of %s: %w", f[0], err)
+	}
+	r, err := decode(f[4])
+	if err != nil {
+		return workflows.Claim{}, err
+	}
+	return workflows.Claim{Request: access.RequestID(f[0]), Timer: access.Timer(f[1]), Due: due, Fence: fence, Record: r}, nil
+}
+
+// Renew prolongs a lease.
+func (s *Store) Renew(ctx context.Context, c workflows.Claim, lease time.Duration) error {
+	base := s.keys.of(string(c.Request))
+	ask := call{script: "renew", keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "busy"},
+		args: []any{string(c.Timer), string(c.Request), c.Fence, early(s.cfg.Now()), millis(lease)}}
+	word, err := s.word(ctx, ask)
+	switch {
+	case err != nil:
+		return fmt.Errorf("redis: %w", err)
+	case word == "stale":
+		return fmt.Errorf("redis: renew %s of %s: %w", c.Timer, c.Request, workflows.ErrStale)
+	case word != "ok":
+		return fmt.Errorf("redis: %w", unknown(ask, word))
+	}
+	return nil
+}
+
+// Release gives a claim back undone.
+func (s *Store) Release(ctx context.Context, c workflows.Claim) error {
+	base, connector := s.keys.of(string(c.Request)), connectorOf(c.Lane)
+	err := s.done(ctx, call{script: "release",
+		keys: []string{
+			s.keys.record(c.Request), lane(base, c.Lane),
+			lane(base, workflows.ActivateLane(connector)), lane(base, workflows.DeactivateLane(connector)), base + "busy",
+		},
+		args: []any{string(c.Timer), string(c.Request), c.Fence, string(c.Lane), connector, base, s.keys.nudges()},
+	})
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
