@@ -80,7 +80,7 @@ func (s *Service) Offers(ctx context.Context, person access.PersonID, words stri
 		if pol == nil {
 			continue
 		}
-		if pol.Eligible(p, row.role, s.sample(pol.Duration.Default)) == nil {
+		if pol.Eligible(p, row.role, s.sample(pol.Default())) == nil {
 			eligible = append(eligible, s.offered(row.role, pol, true))
 		} else if len(others) < limit {
 			others = append(others, s.offered(row.role, pol, false))
@@ -100,7 +100,7 @@ func (s *Service) Offer(ctx context.Context, person access.PersonID, id access.R
 	if refusal != nil {
 		return Offer{}, refusal
 	}
-	return s.offered(role, pol, pol.Eligible(p, role, s.sample(pol.Duration.Default)) == nil), nil
+	return s.offered(role, pol, pol.Eligible(p, role, s.sample(pol.Default())) == nil), nil
 }
 
 // Holders asks the target who holds a role now. Approvers, administrators, auditors and those who may request the role
@@ -114,7 +114,7 @@ func (s *Service) Holders(ctx context.Context, viewer access.PersonID, id access
 	if refusal != nil {
 		return nil, refusal
 	}
-	if !s.oversees(p) && pol.Eligible(p, role, s.sample(pol.Duration.Default)) != nil {
+	if !s.oversees(p) && pol.Eligible(p, role, s.sample(pol.Default())) != nil {
 		return nil, &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_eligible", Field: "role",
 			Text: fmt.Sprintf("You may not see who holds %s. Ask an administrator or an auditor.", id)}
 	}

@@ -80,7 +80,7 @@ func (s *Service) accept(rec *access.Record, said access.Decision, now time.Time
 	r := t.Record
 	r.Decisions = append(r.Decisions, said)
 	r.ApprovedAt, r.RemindAt = now, time.Time{}
-	r.StartBy = later(now, rec.Start).Add(s.cfg.Policies.For(rec.Role.ID).StartWithin)
+	r.StartBy = later(now, rec.Start).Add(s.cfg.Policies.For(rec.Role.ID).StartWithin())
 	t.because(said.Reason)
 	t.detail(map[string]string{"method": said.Method, "stage": fmt.Sprint(said.Stage + 1), "policy_hash": s.cfg.Policies.Hash()})
 	return t, nil

@@ -76,7 +76,7 @@ func (s *Service) Extend(ctx context.Context, by access.Actor, id access.Request
 		if room := s.room(rec); more > room {
 			return Transition{}, &access.Refusal{Kind: access.ErrInvalid, Code: "too_long", Field: "duration",
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
-					s.cfg.Policies.For(rec.Role.ID).Duration.MaxTotal, rec.Role.ID, room.Round(time.Second))}
+					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
 		t, err := move(rec, access.Extend, by, now, NoteExtended)
 		if err != nil {
@@ -96,7 +96,7 @@ func (s *Service) room(rec *access.Record) time.Duration {
 	if pol == nil || rec.ActivatedAt.IsZero() {
 		return 0
 	}
-	return max(0, pol.Duration.MaxTotal-rec.EndsAt.Sub(rec.ActivatedAt))
+	return max(0, pol.MaxTotal()-rec.EndsAt.Sub(rec.ActivatedAt))
 }
 
 // noticeAt is when a holder is told that the end is near; zero for grants so short that it would say nothing.

@@ -267,7 +267,7 @@ func (r *Runner) autoApprove(ctx context.Context, rec *access.Record, now time.T
 		return r.s.cancel(rec, access.BySystem(), "the policy no longer approves it by itself")
 	}
 	return r.s.accept(rec, access.Decision{Verdict: access.Approve, By: access.BySystem(), At: now, Method: "policy",
-		Reason: "approved by policy " + pol.Name}, now)
+		Reason: "approved by policy " + pol.Name()}, now)
 }
 
 func lapse(rec *access.Record, now time.Time) (Transition, error) {

@@ -181,11 +181,11 @@ func (s *Service) offered(role access.Role, p *policy.Policy, eligible bool) Off
 	return Offer{
 		Role:          role,
 		Eligible:      eligible,
-		Default:       p.Duration.Default,
-		Max:           p.Duration.Max,
-		TicketPattern: p.Justification.Ticket,
-		MinLength:     p.Justification.MinLength,
-		MaxLength:     p.Justification.MaxLength,
+		Default:       p.Default(),
+		Max:           p.Max(),
+		TicketPattern: p.Rule().Justification.Ticket,
+		MinLength:     p.Rule().Justification.MinLength,
+		MaxLength:     p.Rule().Justification.MaxLength,
 		Stages:        p.Stages(),
 		Capabilities:  connectors.Describe(s.cfg.Connectors[role.Connector]),
 	}

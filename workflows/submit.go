@@ -101,10 +101,10 @@ func (s *Service) draft(ctx context.Context, by access.Actor, ask Ask) (*access.
 	}
 	rec.Account, rec.Email = beneficiary.Account(role.Connector), beneficiary.Email
 	if ask.Duration == 0 {
-		ask.Duration = pol.Duration.Default
+		ask.Duration = pol.Default()
 	}
 	rec.Duration, rec.Ticket = ask.Duration, policy.CleanText(ask.Ticket)
-	rec.Justification, rec.Policy = policy.CleanText(ask.Justification), pol.Name
+	rec.Justification, rec.Policy = policy.CleanText(ask.Justification), pol.Name()
 	if !ask.Start.IsZero() {
 		rec.Start = ask.Start.UTC()
 	}
@@ -143,7 +143,7 @@ func (s *Service) route(ctx context.Context, rec *access.Record, pol *policy.Pol
 	}
 	if len(rec.Stages) == 0 {
 		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "no_approval_path", Field: "role",
-			Text: fmt.Sprintf("The policy %q approves this request neither by itself nor by anybody. Ask an administrator.", pol.Name)}
+			Text: fmt.Sprintf("The policy %q approves this request neither by itself nor by anybody. Ask an administrator.", pol.Name())}
 	}
 	for i, stage := range rec.Stages {
 		able, err := s.approvers(ctx, rec, i)
@@ -153,7 +153,7 @@ func (s *Service) route(ctx context.Context, rec *access.Record, pol *policy.Pol
 		if len(able) < stage.Count {
 			return &access.Refusal{Kind: access.ErrNotAllowed, Code: "too_few_approvers", Field: "role",
 				Text: fmt.Sprintf("Nobody could approve this: it needs %d approval(s) at stage %d, and %d other people may give one. Ask an administrator to look at the policy %q.",
-					stage.Count, i+1, len(able), pol.Name)}
+					stage.Count, i+1, len(able), pol.Name())}
 		}
 	}
 	deadlines(rec, pol, now)
@@ -163,13 +163,9 @@ func (s *Service) route(ctx context.Context, rec *access.Record, pol *policy.Pol
 // deadlines sets when the stage being decided lapses and when its approvers are reminded.
 func deadlines(rec *access.Record, pol *policy.Policy, now time.Time) {
 	within := rec.Stages[rec.Stage].Within
-	remind := pol.RemindAfter
-	if remind == 0 {
-		remind = within / 2
-	}
-	rec.DecideBy, rec.RemindAt = now.Add(within), now.Add(remind)
-	if !rec.RemindAt.Before(rec.DecideBy) {
-		rec.RemindAt = time.Time{}
+	rec.DecideBy, rec.RemindAt = now.Add(within), time.Time{}
+	if remind := pol.RemindAfter(rec.Stage); remind > 0 && remind < within {
+		rec.RemindAt = now.Add(remind)
 	}
 }
 
