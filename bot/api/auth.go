@@ -1,0 +1,117 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"golang.org/x/time/rate"
+
+	"elevate/workflows/access"
+)
+
+// Token is a bearer token as it stands in the configuration: its hash, never itself. Tokens are machine-made, 256
+// random bits (openssl rand -base64 32), so a plain SHA-256 keeps them: there is nothing to guess that a slow hash
+// would protect.
+type Token struct {
+	Name   string          // says in the audit log which token was used
+	Person access.PersonID // whom it speaks for
+	Hash   string          // sha256:<64 hexadecimal digits>
+}
+
+// token is a Token ready to compare.
+type token struct {
+	name    string
+	person  access.PersonID
+	sum     []byte
+	limiter *rate.Limiter // of all calls
+	acts    *rate.Limiter // of those that change something, and leave something in the store
+}
+
+const hashPrefix = "sha256:"
+
+func parseTokens(tokens []Token, perSecond float64, burst int) ([]token, error) {
+	var out []token
+	var problems []error
+	names, hashes := map[string]bool{}, map[string]string{}
+	for i, t := range tokens {
+		sum, err := hex.DecodeString(strings.TrimPrefix(t.Hash, hashPrefix))
+		switch {
+		case t.Name == "" || t.Person == "":
+			problems = append(problems, fmt.Errorf("token %d needs a name and a person", i+1))
+		case names[t.Name]:
+			problems = append(problems, fmt.Errorf("token %d: the name %q is taken by another token", i+1, t.Name))
+		case err != nil || len(sum) != sha256.Size || !strings.HasPrefix(t.Hash, hashPrefix):
+			problems = append(problems, fmt.Errorf("token %q: hash must be %s and 64 hexadecimal digits", t.Name, hashPrefix))
+		case hashes[string(sum)] != "":
+			problems = append(problems, fmt.Errorf("token %q has the same hash as token %q", t.Name, hashes[string(sum)]))
+		default:
+			names[t.Name], hashes[string(sum)] = true, t.Name
+			out = append(out, token{name: t.Name, person: t.Person, sum: sum,
+				limiter: rate.NewLimiter(rate.Limit(perSecond), burst),
+				acts:    rate.NewLimiter(rate.Limit(perSecond/10), burst)})
+		}
+	}
+	return out, errors.Join(problems...)
+}
+
+// longestToken bounds what is hashed of an Authorization header.
+const longestToken = 512
+
+// authenticate finds the token of a call. It compares the hash of what was sent with every token's, in constant time,
+// so that the time of the answer says nothing of which token was close, or whether there are any.
+func (a *API) authenticate(r *http.Request) (token, bool) {
+	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	credentials = strings.TrimSpace(credentials)
+	well := strings.EqualFold(scheme, "Bearer") && credentials != "" && len(credentials) <= longestToken &&
+		len(r.Header.Values("Authorization")) == 1
+	sum := sha256.Sum256([]byte(credentials[:min(len(credentials), longestToken)]))
+	found := -1
+	for i, t := range a.tokens {
+		if subtle.ConstantTimeCompare(t.sum, sum[:]) == 1 {
+			found = i
+		}
+	}
+	if !well || found < 0 {
+		return token{}, false
+	}
+	return a.tokens[found], true
+}
+
+// unauthenticated is the one answer to no token, a malformed one and an unknown one.
+func unauthenticated() *response {
+	res := problem(http.StatusUnauthorized, "no_token",
+		"Send a valid token as “Authorization: Bearer …”. An administrator can give you one.").response()
+	res.Header["WWW-Authenticate"] = `Bearer realm="elevate"`
+	return res
+}
+
+// caller is who makes a call.
+type caller struct {
+	token  token
+	person access.Person
+	actor  access.Actor
+}
+
+// identify resolves a token to its person as the directory has them now: somebody who left cannot call any more.
+func (a *API) identify(r *http.Request, t token) (caller, error) {
+	p, err := a.cfg.Directory.Person(r.Context(), t.person)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return caller{}, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
+			Text: "The person whom this token belongs to is not in Elevate's directory. Ask an administrator to add them, or for another token."}
+	case err != nil:
+		return caller{}, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
+			Text: "The directory could not be asked who you are, so nothing was done. Try again in a minute."}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return caller{token: t, person: p, actor: access.Actor{Person: p.ID, Via: "api", Account: t.name, Address: host}}, nil
+}
