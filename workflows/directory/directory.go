@@ -1,12 +1,10 @@
-// Package directory knows people from the configuration: who they are, which chat accounts are theirs, and whose an API
-// token is. Whatever is linked to two people is linked to nobody here. Saying so to the operator, with the line, is
-// for the configuration.
+// Package directory knows people from the configuration: who they are, and which chat accounts are theirs.
+// Whatever is linked to two people is linked to nobody here. Saying so to the operator, with the line, is for the
+// configuration.
 package directory
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,31 +19,6 @@ type Entry struct {
 	Chats  map[string]string // chat (slack, teams, web) → the account's id there
 }
 
-// Token is an API token of a person or service account.
-type Token struct {
-	Name   string
-	Person access.PersonID
-	Hash   string // as HashToken gives it
-}
-
-const hashPrefix = "sha256:"
-
-// HashToken is what is kept of a token. Tokens are long and random, so one round of SHA-256 is enough: there is nothing
-// to guess.
-func HashToken(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hashPrefix + hex.EncodeToString(sum[:])
-}
-
-// CheckHash tells whether a text is what HashToken gives.
-func CheckHash(hash string) error {
-	digits, ok := strings.CutPrefix(hash, hashPrefix)
-	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 2*sha256.Size || digits != strings.ToLower(digits) {
-		return fmt.Errorf("write %s and the %d lower-case hexadecimal digits that sha256sum prints for the token", hashPrefix, 2*sha256.Size)
-	}
-	return nil
-}
-
 type account struct{ chat, id string }
 
 // Directory is people by everything that names them. It never changes, and is safe for concurrent use.
@@ -54,16 +27,14 @@ type Directory struct {
 	byID     map[access.PersonID]access.Person
 	accounts map[access.PersonID]map[string]string
 	byChat   map[account][]access.PersonID
-	byToken  map[string][]Token
 }
 
-// New makes a directory of entries and tokens.
-func New(entries []Entry, tokens []Token) *Directory {
+// New makes a directory of entries.
+func New(entries []Entry) *Directory {
 	d := &Directory{
 		byID:     map[access.PersonID]access.Person{},
 		accounts: map[access.PersonID]map[string]string{},
 		byChat:   map[account][]access.PersonID{},
-		byToken:  map[string][]Token{},
 	}
 	count := map[access.PersonID]int{}
 	for _, e := range entries {
@@ -88,9 +59,6 @@ func New(entries []Entry, tokens []Token) *Directory {
 				d.byChat[key] = append(d.byChat[key], id)
 			}
 		}
-	}
-	for _, t := range tokens {
-		d.byToken[t.Hash] = append(d.byToken[t.Hash], t)
 	}
 	slices.SortFunc(d.people, func(a, b access.Person) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return d
@@ -140,21 +108,6 @@ func (d *Directory) People(context.Context) ([]access.Person, error) {
 		out[i] = clone(p)
 	}
 	return out, nil
-}
-
-// ByToken finds whose an API token is, and the token's name. The error is access.ErrNotFound (wrapped) for a token
-// that is nobody's, and says nothing of the token.
-func (d *Directory) ByToken(ctx context.Context, token string) (access.Person, string, error) {
-	// Looking up the hash tells nothing by how long it takes: who can choose a token cannot choose its hash.
-	found := d.byToken[HashToken(token)]
-	if token == "" || len(found) != 1 {
-		return access.Person{}, "", fmt.Errorf("API token: %w", access.ErrNotFound)
-	}
-	p, err := d.Person(ctx, found[0].Person)
-	if err != nil {
-		return access.Person{}, "", fmt.Errorf("API token %q: %w", found[0].Name, err)
-	}
-	return p, found[0].Name, nil
 }
 
 // clone keeps callers from changing what others read.

@@ -24,6 +24,15 @@ type Set struct {
 // the set was compiled for.
 func (s *Set) For(role access.RoleID) *Policy { return s.byRole[role] }
 
+// Named is the policy of that name, which a record keeps; nil: there is none of that name any more.
+func (s *Set) Named(name string) *Policy {
+	i := slices.IndexFunc(s.policies, func(p *Policy) bool { return p.rule.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return s.policies[i]
+}
+
 // Hash identifies the rules as they were written: equal hashes, equal rules in equal order.
 func (s *Set) Hash() string { return s.hash }
 

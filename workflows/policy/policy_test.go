@@ -200,6 +200,9 @@ func TestFirstTrueMatchGoverns(t *testing.T) {
 			if strings.Join(got, " ") != want {
 				t.Errorf("governs %q, want %q", got, want)
 			}
+			if s.Named("rest").Name() != "rest" || s.Named("gone") != nil {
+				t.Error("Named gives the wrong policy")
+			}
 			if s.For("unknown") != nil {
 				t.Error("a role outside the catalogue has a policy")
 			}
