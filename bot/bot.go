@@ -72,21 +72,3 @@ func New(cfg Config) (*Bot, error) {
 	}
 	return &Bot{cfg: cfg, log: cfg.Logger, now: cfg.Now}, nil
 }
-
-// Command answers the words after /elevate.
-func (b *Bot) Command(ctx context.Context, who Who, text string) Answer { return Answer{} }
-
-// Click answers a button.
-func (b *Bot) Click(ctx context.Context, who Who, c Click) Answer { return Answer{} }
-
-// Submit answers a form that was sent off. An answer with Errors leaves the form open.
-func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer { return Answer{} }
-
-// Refresh is the form as it should be after an input marked Refresh changed, with what was filled in so far.
-func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer { return Answer{} }
-
-// Suggest lists at most 100 options for a Search input.
-func (b *Bot) Suggest(ctx context.Context, who Who, input, typed string) []Option { return nil }
-
-// Home is the person's own page: what they hold, what waits for them, what they asked for.
-func (b *Bot) Home(ctx context.Context, who Who) Card { return Card{} }

@@ -1,0 +1,90 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+)
+
+// The limits of the daily digest: one message that can be read on a phone.
+const (
+	maxDigestParts = 30
+	maxDigestLines = 6
+	maxDigest      = 8000
+)
+
+// digestCard sums up a day for a channel, counts first.
+func (b *Bot) digestCard(ctx context.Context, d *workflows.Digest) Card {
+	when := d.To.In(b.cfg.Location)
+	who := func(p access.PersonID) Span { return Span{Person: p, Name: b.name(ctx, p)} }
+	held := func(g workflows.DigestGrant) []Span {
+		return say(who(g.Person), ": ", Strong(clip(string(g.Role), maxRole)), " ", Mono(string(g.Request)))
+	}
+	s := newSheet(Card{Name: "digest", Title: "Access on " + when.Format("Monday, 2 January"), Summary: digestSummary(d)}, maxDigest)
+	s.add(Text{Spans: say(When(d.From, DateTime), " to ", When(d.To, DateTime), ": ", outcomes(d.Outcomes))})
+	if quiet(d) {
+		s.add(Text{Spans: say("A quiet day: nobody asked, nobody holds anything, and nothing is late.")})
+		return fitTo(s.Card, maxDigest)
+	}
+	grants := func(title string, list []workflows.DigestGrant, line func(workflows.DigestGrant) []Span) {
+		s.list(title, len(list), maxDigestLines, func(i int) Part { return Text{Spans: line(list[i])} })
+	}
+	grants("🚨 Overdue: access that has not ended", d.Overdue, func(g workflows.DigestGrant) []Span {
+		return say(held(g), ", due ", When(g.EndsAt, DateTime), ", ", howLong(g.Lateness), " late so far")
+	})
+	grants("Ended late", d.Late, func(g workflows.DigestGrant) []Span {
+		return say(held(g), ", due ", When(g.EndsAt, DateTime), ", ", howLong(g.Lateness), " late")
+	})
+	grants("Held now", d.Holding, func(g workflows.DigestGrant) []Span {
+		return say(held(g), " until ", When(g.EndsAt, DateTime))
+	})
+	s.list("Approvers", len(d.Approvers), maxDigestLines, func(i int) Part {
+		a := d.Approvers[i]
+		return Text{Spans: say(who(a.Person), fmt.Sprintf(" decided %s, half of them within %s of the request", count(a.Decisions, "request"), howLong(a.Median)))}
+	})
+	return fitTo(s.Card, maxDigest)
+}
+
+// quiet tells whether there is nothing to tell.
+func quiet(d *workflows.Digest) bool {
+	return len(d.Outcomes)+len(d.Holding)+len(d.Late)+len(d.Overdue)+len(d.Approvers) == 0
+}
+
+// outcomes counts requests by what became of them, in the order of their life.
+func outcomes(counts map[access.State]int) string {
+	total := 0
+	var said []string
+	for _, s := range access.States() {
+		if n := counts[s]; n > 0 {
+			total += n
+			said = append(said, fmt.Sprintf("%d %s", n, outcome(s)))
+		}
+	}
+	if total == 0 {
+		return "no requests."
+	}
+	return count(total, "request") + ": " + strings.Join(said, ", ") + "."
+}
+
+func outcome(s access.State) string {
+	switch s {
+	case access.Pending:
+		return "waiting"
+	case access.Activating:
+		return "being set up"
+	case access.Deactivating:
+		return "being taken away"
+	}
+	return string(s)
+}
+
+func digestSummary(d *workflows.Digest) string {
+	said := outcomes(d.Outcomes)
+	if n := len(d.Overdue); n > 0 {
+		said += fmt.Sprintf(" %d overdue.", n)
+	}
+	return said + fmt.Sprintf(" %d held now.", len(d.Holding))
+}

@@ -1,0 +1,204 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+	"elevate/workflows/policy"
+)
+
+// opened is a form within the limits.
+func opened(f Form) Answer {
+	intro := make([]Part, 0, len(f.Intro))
+	for _, p := range f.Intro {
+		if p = fitPart(p); p != nil {
+			intro = append(intro, p)
+		}
+	}
+	f.Intro = intro
+	return Answer{Form: &f}
+}
+
+// openDeny opens the form for the reason of a denial, for somebody who may deny now.
+func (b *Bot) openDeny(ctx context.Context, p access.Person, id access.RequestID) (Answer, error) {
+	r, err := b.cfg.Service.Request(ctx, p.ID, id)
+	if err != nil {
+		return Answer{}, err
+	}
+	may := b.cfg.Service.Allowed(ctx, p.ID, r)
+	if !may.Decide {
+		if r.State != access.Pending {
+			return private("stale", b.look(ctx, r).already()), nil
+		}
+		if may.Why == nil {
+			return private("refused", "The policy decides this request by itself; there is nothing to deny."), nil
+		}
+		return Answer{}, may.Why
+	}
+	v := b.look(ctx, r)
+	return opened(Form{
+		Name: FormDeny, Title: "Deny request", Submit: "Deny", Request: id,
+		Intro: []Part{v.asks(), Quote{clip(literal(r.Justification), 600)}},
+		Inputs: []Input{{Name: "reason", Kind: Area, Label: "Why not?", MinLength: 1, MaxLength: 500,
+			Hint: clip("Sent to "+v.called(r.Requester)+" and kept in the audit log.", 150)}},
+	}), nil
+}
+
+// openExtend opens the form for how much longer a grant is to last.
+func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.RequestID) (Answer, error) {
+	r, err := b.cfg.Service.Request(ctx, p.ID, id)
+	if err != nil {
+		return Answer{}, err
+	}
+	v := b.look(ctx, r)
+	if r.State != access.Active {
+		return private("stale", "Only active access can be extended. ", v.statusSpans()), nil
+	}
+	o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID)
+	if err != nil {
+		return Answer{}, err
+	}
+	in := Input{Name: "duration", Kind: Choice, Label: "How much longer?", Hint: "Counted from its end as it is now."}
+	for _, l := range ladder(0, o.Max) {
+		in.Options = append(in.Options, Option{Value: typed(l), Label: howLong(l)})
+	}
+	if len(in.Options) == 0 {
+		return private("refused", "The policy leaves no time to extend this by."), nil
+	}
+	in.Initial = &in.Options[0]
+	return opened(Form{
+		Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id,
+		Intro:  []Part{Text{Spans: say(v.roleSpans(), " ends ", When(r.EndsAt, DateTime), ".")}},
+		Inputs: []Input{in},
+	}), nil
+}
+
+// Submit answers a form that was sent off. An answer with Errors leaves the form open.
+func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
+	p, sorry := b.person(ctx, who)
+	if sorry != nil {
+		return Answer{Card: sorry}
+	}
+	var answer Answer
+	var err error
+	field := "duration"
+	switch s.Form {
+	case FormRequest:
+		return b.submitRequest(ctx, who, p, s)
+	case FormDeny:
+		field = "reason"
+		answer, err = b.deny(ctx, who, p, s)
+	case FormExtend:
+		answer, err = b.submitExtend(ctx, who, p, s)
+	default:
+		return private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
+	}
+	switch {
+	case err == nil:
+		return answer
+	case errors.Is(err, access.ErrInvalid):
+		return Answer{Errors: map[string]string{field: unmarked(b.excuse(err, who, string(s.Form)))}}
+	}
+	return b.refused(ctx, who, p, s.Request, err, string(s.Form))
+}
+
+// submitRequest keeps the form open whatever goes wrong, so that nobody types their reason twice.
+func (b *Bot) submitRequest(ctx context.Context, who Who, p access.Person, s Submission) Answer {
+	d, wrong := drafted(s)
+	if wrong != nil {
+		return Answer{Errors: wrong}
+	}
+	answer, err := b.submit(ctx, who, p, d)
+	if err == nil {
+		return answer
+	}
+	problems := fieldsOf(err)
+	var one *access.Refusal
+	if problems == nil {
+		problems = map[string]string{"role": unmarked(b.excuse(err, who, "request"))}
+		if errors.As(err, &one) && (one.Field == "duration" || one.Field == "justification" || one.Field == "ticket") {
+			problems = map[string]string{one.Field: problems["role"]}
+		}
+	}
+	return Answer{Errors: shownAt(problems, s.Values)}
+}
+
+// shownAt moves problems with inputs that the form does not have to one that it has.
+func shownAt(problems, values map[string]string) map[string]string {
+	shown := map[string]string{}
+	for _, field := range []string{"role", "duration", "justification", "ticket", "start", "for", "reason", ""} {
+		text, ok := problems[field]
+		if !ok {
+			continue
+		}
+		if _, asked := values[field]; !asked {
+			field = "role"
+		}
+		shown[field] = strings.TrimSpace(shown[field] + " " + text)
+	}
+	return shown
+}
+
+// drafted reads the request form; wrong says what is missing, by input.
+func drafted(s Submission) (d draft, wrong map[string]string) {
+	d = draft{role: access.RoleID(s.Values["role"]), justification: s.Values["justification"], ticket: s.Values["ticket"]}
+	wrong = map[string]string{}
+	if d.role == "" {
+		wrong["role"] = "Choose a role."
+	}
+	if text := strings.TrimSpace(s.Values["duration"]); text != "" {
+		length, ok := ParseDuration(text)
+		if !ok {
+			wrong["duration"] = "Write a length of time like 30m, 1h30m or 2 hours."
+			d.durationText = clip(oneLine(text), 40)
+		}
+		d.duration = length
+	}
+	if policy.CleanText(d.justification) == "" {
+		wrong["justification"] = "Say why you need it; the approver and the audit log see it."
+	}
+	if len(wrong) == 0 {
+		return d, nil
+	}
+	return d, wrong
+}
+
+// Refresh is the form as it should be after an input marked Refresh changed, with what was filled in so far.
+func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer {
+	p, sorry := b.person(ctx, who)
+	if sorry != nil {
+		return Answer{Card: sorry}
+	}
+	if s.Form != FormRequest {
+		return private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
+	}
+	d, _ := drafted(s)
+	answer, err := b.openRequest(ctx, p, d)
+	if err != nil {
+		return b.sorry(err, who, "refresh")
+	}
+	return answer
+}
+
+func (b *Bot) deny(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {
+	reason := policy.CleanText(s.Values["reason"])
+	if reason == "" {
+		return Answer{}, &access.Refusal{Kind: access.ErrInvalid, Code: "no_reason", Field: "reason", Text: "Say why not; the requester sees it."}
+	}
+	if _, err := b.cfg.Service.Decide(ctx, who.actor(p), s.Request, workflows.Decision{Verdict: access.Deny, Reason: reason}); err != nil {
+		return Answer{}, err
+	}
+	b.cfg.Acted()
+	return private("done", "Request ", Mono(string(s.Request)), " is denied. No access was granted."), nil
+}
+
+func (b *Bot) submitExtend(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {
+	more, ok := ParseDuration(s.Values["duration"])
+	if !ok {
+		return Answer{}, &access.Refusal{Kind: access.ErrInvalid, Code: "bad_duration", Field: "duration", Text: "Write a length of time like 30m, 1h30m or 2 hours."}
+	}
+	return b.extend(ctx, who, p, s.Request, more)
+}

@@ -1,0 +1,352 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+)
+
+// How many lines the sections of lists have before they say how many more there are.
+const (
+	maxActive  = 8
+	maxWaiting = 8
+	maxOpen    = 8
+	maxRecent  = 5
+	maxRoles   = 15
+)
+
+// mine is what concerns one person.
+type mine struct {
+	active, open, recent, waiting []view
+	moreRecent                    bool
+}
+
+// gather reads what concerns a person: what they hold, what they asked for, what waits for their word.
+func (b *Bot) gather(ctx context.Context, p access.PersonID) (mine, error) {
+	var m mine
+	open, _, err := b.cfg.Service.Requests(ctx, p, workflows.Query{Person: p, Open: true, Limit: 100})
+	if err != nil {
+		return m, err
+	}
+	for _, r := range open {
+		if r.State == access.Active || r.State == access.Deactivating {
+			m.active = append(m.active, b.glance(ctx, r))
+		} else {
+			m.open = append(m.open, b.glance(ctx, r))
+		}
+	}
+	slices.SortStableFunc(m.active, func(x, y view) int { return x.EndsAt.Compare(y.EndsAt) })
+	recent, next, err := b.cfg.Service.Requests(ctx, p, workflows.Query{Person: p, Limit: maxRecent + 1,
+		States: []access.State{access.Ended, access.Denied, access.Cancelled, access.Lapsed, access.Failed}})
+	if err != nil {
+		return m, err
+	}
+	m.moreRecent = next != "" || len(recent) > maxRecent
+	for _, r := range recent[:min(len(recent), maxRecent)] {
+		m.recent = append(m.recent, b.glance(ctx, r))
+	}
+	waiting, err := b.cfg.Service.Waiting(ctx, p)
+	if err != nil {
+		return m, err
+	}
+	for _, r := range waiting {
+		m.waiting = append(m.waiting, b.glance(ctx, r))
+	}
+	return m, nil
+}
+
+// glance is as much of a view as a line of a list needs.
+func (b *Bot) glance(ctx context.Context, r *access.Record) view {
+	v := view{Record: r, now: b.now(), zone: b.cfg.Location, names: map[access.PersonID]string{}}
+	for _, id := range []access.PersonID{r.Requester, r.Person} {
+		v.names[id] = b.name(ctx, id)
+	}
+	return v
+}
+
+// line is the request in a list: what, for whom where that is not the reader, and where it stands.
+func (v view) line(reader access.PersonID) []Span {
+	spans := v.roleSpans()
+	if v.Person != reader {
+		spans = say(spans, " for ", v.who(v.Person))
+	}
+	return say(spans, ", ", v.standing(), " · ", Mono(string(v.ID)))
+}
+
+// standing is the state in a few words.
+func (v view) standing() []Span {
+	switch v.State {
+	case access.Pending:
+		return say("waiting for approval, to be decided by ", When(v.DecideBy, Clock))
+	case access.Scheduled:
+		return say("approved, starts ", When(v.Start, DateTime))
+	case access.Approved, access.Activating:
+		return say("approved, being set up")
+	case access.Active:
+		return say("until ", When(v.EndsAt, DateTime))
+	case access.Deactivating:
+		if v.Overdue {
+			return say(Strong("overdue"), " since ", When(v.EndingAt, DateTime))
+		}
+		return say("being taken away")
+	case access.Ended:
+		return say("ended ", When(v.EndedAt, DateTime))
+	}
+	return say(string(v.State)+" ", When(v.ClosedAt, DateTime))
+}
+
+// sheet is a card that is filled up to what a chat takes, so that lists can say what they leave out.
+type sheet struct {
+	Card
+	left int // characters
+}
+
+func newSheet(c Card, room int) *sheet {
+	return &sheet{Card: c, left: room - runes(c.Title) - runes(c.Summary)}
+}
+
+func (s *sheet) add(p Part) {
+	s.left -= size(p)
+	s.Parts = append(s.Parts, p)
+}
+
+// list adds a heading and as many of n lines as there is room for, and says how many more there are.
+func (s *sheet) list(title string, n, most int, line func(int) Part) {
+	if n == 0 {
+		return
+	}
+	if title != "" {
+		s.add(Heading{fmt.Sprintf("%s (%d)", title, n)})
+	}
+	const spare = 1000 // for what stands below the lists
+	for i := range n {
+		p := fitPart(line(i))
+		if i == most || size(p)+spare > s.left {
+			s.add(Text{Small: true, Spans: say(fmt.Sprintf("… and %d more.", n-i))})
+			return
+		}
+		s.add(p)
+	}
+}
+
+// requests adds a list of requests.
+func (s *sheet) requests(title string, views []view, most int, reader access.PersonID, buttons func(view) []Button) {
+	s.list(title, len(views), most, func(i int) Part {
+		return Item{Spans: views[i].line(reader), Buttons: buttons(views[i])}
+	})
+}
+
+// openLists adds what a person holds and waits for, and whatever stands between the two.
+func (b *Bot) openLists(ctx context.Context, s *sheet, m mine, p access.PersonID, between func()) {
+	s.requests("Active access", m.active, maxActive, p, func(v view) []Button {
+		if v.State != access.Active {
+			return []Button{v.detailsButton()}
+		}
+		return v.ownButtons(b.cfg.Service.Allowed(ctx, p, v.Record))
+	})
+	between()
+	s.requests("Open requests", m.open, maxOpen, p, func(v view) []Button {
+		return append(v.ownButtons(b.cfg.Service.Allowed(ctx, p, v.Record)), v.detailsButton())
+	})
+}
+
+func (s *sheet) recent(m mine, p access.PersonID) {
+	s.requests("Recent", m.recent, maxRecent, p, func(v view) []Button {
+		if v.Requester != p {
+			return []Button{v.detailsButton()}
+		}
+		return []Button{v.againButton(), v.detailsButton()}
+	})
+	if m.moreRecent {
+		s.add(Text{Small: true, Spans: say("Older ones are in the audit log.")})
+	}
+}
+
+// requestButton opens the empty request form.
+func requestButton() Buttons {
+	return Buttons{[]Button{{Action: ActRequest, Label: "Request access…", Style: Primary, Speak: "Request access to a role"}}}
+}
+
+// Home is the person's own page: what they hold, what waits for them, what they asked for.
+func (b *Bot) Home(ctx context.Context, who Who) Card {
+	p, sorry := b.person(ctx, who)
+	if sorry != nil {
+		return *sorry
+	}
+	m, err := b.gather(ctx, p.ID)
+	if err != nil {
+		return *b.sorry(err, who, "home").Card
+	}
+	s := newSheet(Card{Name: "home", Title: "Elevate", Summary: "Your access and your requests."}, maxHome)
+	b.openLists(ctx, s, m, p.ID, func() {
+		s.requests("Waiting for your decision", m.waiting, maxWaiting, p.ID, func(v view) []Button {
+			return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
+		})
+	})
+	if len(m.active)+len(m.waiting)+len(m.open) == 0 {
+		s.add(Text{Spans: say("You hold no access, and nothing waits for you.")})
+	}
+	s.add(requestButton())
+	s.recent(m, p.ID)
+	s.add(Text{Small: true, Spans: say("In any channel: ", Mono("/elevate ROLE 1h why you need it"), ", or ", Mono("/elevate help"))})
+	return fitTo(s.Card, maxHome)
+}
+
+// mineCard answers /elevate mine. Lead is said first, where there is something to say.
+func (b *Bot) mineCard(ctx context.Context, p access.Person, lead []Span) (Card, error) {
+	m, err := b.gather(ctx, p.ID)
+	if err != nil {
+		return Card{}, err
+	}
+	s := newSheet(Card{Name: "mine", Title: "Your access", Summary: fmt.Sprintf("%s active, %s.",
+		count(len(m.active), "role"), count(len(m.open), "open request"))}, maxCard)
+	if len(lead) > 0 {
+		s.add(Text{Spans: lead})
+	}
+	b.openLists(ctx, s, m, p.ID, func() {})
+	if len(m.active)+len(m.open) == 0 {
+		s.add(Text{Spans: say("You hold no access and have no open request.")})
+	}
+	if n := len(m.waiting); n > 0 {
+		s.add(Text{Spans: say(waits(n) + " for your decision; see the Home page or the channel.")})
+	}
+	s.recent(m, p.ID)
+	s.add(requestButton())
+	return fit(s.Card), nil
+}
+
+func waits(n int) string {
+	if n == 1 {
+		return "1 request waits"
+	}
+	return fmt.Sprintf("%d requests wait", n)
+}
+
+// rolesCard answers /elevate roles.
+func (b *Bot) rolesCard(ctx context.Context, p access.Person, words string) (Card, error) {
+	offers, err := b.cfg.Service.Offers(ctx, p.ID, words, maxRoles+1)
+	if err != nil {
+		return Card{}, err
+	}
+	c := Card{Name: "roles", Title: "Roles", Summary: "The roles that you may request."}
+	if words = oneLine(words); words != "" {
+		c.Title = "Roles matching “" + clip(words, 80) + "”"
+	}
+	sh := newSheet(c, maxCard)
+	if len(offers) == 0 {
+		sh.add(Text{Spans: say("No role matches. Try fewer or other words: ", Mono("/elevate roles prod"), ".")})
+	}
+	told := false
+	for _, o := range offers[:min(len(offers), maxRoles)] {
+		if !o.Eligible && !told {
+			told = true
+			sh.add(Heading{"You may not request these"})
+		}
+		sh.add(Item{Spans: offerLine(o)})
+	}
+	if len(offers) > maxRoles {
+		sh.add(Text{Small: true, Spans: say("There are more. Type words to narrow them down: ", Mono("/elevate roles "+cmp.Or(clip(words, 80), "prod")+" db"), ".")})
+	}
+	sh.add(requestButton())
+	return fit(sh.Card), nil
+}
+
+// offerLine is a role in a list.
+func offerLine(o workflows.Offer) []Span {
+	spans := roleSpans(o.Role)
+	if o.Eligible {
+		spans = say(spans, ", up to ", howLong(o.Max), ", ", approvals(o.Stages))
+	}
+	if d := oneLine(o.Role.Description); d != "" {
+		spans = say(spans, ". ", clip(d, 150))
+	}
+	return spans
+}
+
+// approvals says how many people must agree.
+func approvals(stages []access.Stage) string {
+	n := 0
+	for _, s := range stages {
+		n += s.Count
+	}
+	switch {
+	case n == 0:
+		return "approved by policy"
+	case len(stages) > 1:
+		return fmt.Sprintf("%s in %d stages", count(n, "approval"), len(stages))
+	}
+	return count(n, "approval")
+}
+
+// nearest are the roles that somebody who typed a wrong name may have meant, the likeliest first.
+func (b *Bot) nearest(ctx context.Context, p access.PersonID, name string) ([]access.RoleID, error) {
+	tried := map[string]bool{}
+	found := map[access.RoleID]int{}
+	for _, w := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("-_.", r) }) {
+		runes := []rune(w)
+		for _, n := range []int{len(runes), 3, 2} { // the whole word, or how it begins
+			prefix := string(runes[:min(n, len(runes))])
+			if tried[prefix] {
+				continue
+			}
+			tried[prefix] = true
+			offers, err := b.cfg.Service.Offers(ctx, p, prefix, 200)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range offers {
+				if o.Eligible {
+					found[o.Role.ID] = distance(name, string(o.Role.ID))
+				}
+			}
+			if len(offers) > 0 {
+				break
+			}
+		}
+	}
+	var near []access.RoleID
+	for id, d := range found {
+		if d <= max(2, len(name)/3) {
+			near = append(near, id)
+		}
+	}
+	slices.SortFunc(near, func(x, y access.RoleID) int {
+		return cmp.Or(cmp.Compare(found[x], found[y]), cmp.Compare(x, y))
+	})
+	return near[:min(3, len(near))], nil
+}
+
+// distance counts the letters to change, add, drop or swap with their neighbour to make one word of another.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := make([][]int, len(x)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(y)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		for j := 1; j <= len(y); j++ {
+			change := rows[i-1][j-1]
+			if x[i-1] != y[j-1] {
+				change++
+			}
+			rows[i][j] = min(change, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(x)][len(y)]
+}
+
+// notFound tells a refusal that speaks of something that does not exist.
+func notFound(err error) bool { return errors.Is(err, access.ErrNotFound) }

@@ -1,0 +1,155 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+)
+
+// Message is one thing to send about a note.
+type Message struct {
+	// Name is the key of its reference among those of its topic. A message of a name is posted once.
+	Name string
+	To   Address
+	Card Card
+	// Update says that the card shows how things are now: it replaces what was posted under the name, and one sending
+	// does for all the notes up to Version.
+	Update  bool
+	Version int64
+}
+
+// The names under which a topic's references are kept. A personal copy of the request's message is refCopy and the
+// person; other messages are named after the note that they tell of.
+const (
+	refRequest = "request"
+	refCopy    = "request/"
+	refDigest  = "digest"
+	// unsent stands for a reference where a message will not be sent: nobody is there to read it, or the chat refused
+	// it for good.
+	unsent = "-"
+)
+
+// old is how late a digest may come: the next one is due then.
+const old = 20 * time.Hour
+
+// Plan lists the messages that a note about a record asks for in a chat, in order. Refs are those of the messages
+// sent before on the topic.
+func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access.Record, refs map[string]string) []Message {
+	v := b.look(ctx, r)
+	channel := b.cfg.Channel(r.Policy, chat)
+	if refs[refRequest] == unsent {
+		channel = "" // the channel refused the message: those who may decide are told personally
+	}
+	messages := v.copies(channel, refs)
+	if m, ok := v.thread(n, channel, refs); ok {
+		messages = append(messages, m)
+	}
+	for _, to := range v.readers(n) {
+		// Each has buttons of their own.
+		if card, ok := v.personalCard(n, to, b.cfg.Service.Allowed(ctx, to, r)); ok {
+			messages = append(messages, Message{Name: "told/" + name(n) + "/" + string(to), To: Address{Person: to}, Card: card})
+		}
+	}
+	return messages
+}
+
+// name tells one note of a topic from another: the same kind may come again.
+func name(n workflows.Note) string { return fmt.Sprintf("%s/%d", n.Kind, n.Version) }
+
+// copies are the request's message, wherever it stands: in the channel, or where there is none, with each of those
+// who may decide.
+func (v view) copies(channel string, refs map[string]string) []Message {
+	card := v.requestCard()
+	if channel != "" {
+		return []Message{{Name: refRequest, To: Address{Channel: channel}, Card: card, Update: true, Version: v.Version}}
+	}
+	names := map[string]access.PersonID{}
+	for _, p := range v.approvers[:min(len(v.approvers), mentionedLater)] {
+		names[refCopy+string(p.ID)] = p.ID
+	}
+	for ref := range refs { // whoever has a copy keeps a true one, also when no longer asked
+		if p, ok := strings.CutPrefix(ref, refCopy); ok && !isVersion(ref) {
+			names[ref] = access.PersonID(p)
+		}
+	}
+	var messages []Message
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		messages = append(messages, Message{Name: n, To: Address{Person: names[n]}, Card: card, Update: true, Version: v.Version})
+	}
+	return messages
+}
+
+// thread is the answer below the request's message, in the channel alone.
+func (v view) thread(n workflows.Note, channel string, refs map[string]string) (Message, bool) {
+	root := refs[refRequest]
+	if channel == "" || v.expired(n) {
+		return Message{}, false
+	}
+	card, ok := v.threadCard(n)
+	return Message{Name: "thread/" + name(n), To: Address{Channel: channel, Thread: root}, Card: card}, ok
+}
+
+// readers are those who get a personal message about a note.
+func (v view) readers(n workflows.Note) []access.PersonID {
+	if v.expired(n) {
+		return nil
+	}
+	concerned := []access.PersonID{v.Requester}
+	if v.Person != v.Requester {
+		concerned = append(concerned, v.Person)
+	}
+	switch n.Kind {
+	case workflows.NoteCancelled, workflows.NoteExtended: // whoever did it knows
+		return slices.DeleteFunc(concerned, func(p access.PersonID) bool { return p == n.Actor.Person })
+	case workflows.NoteApproved: // what the policy approves is active at once
+		if n.Actor.Person == access.System {
+			return nil
+		}
+	}
+	return concerned
+}
+
+// expired tells whether what a note says has been overtaken: it would only puzzle.
+func (v view) expired(n workflows.Note) bool {
+	switch n.Kind {
+	case workflows.NoteReminder:
+		return v.State != access.Pending || !v.now.Before(v.DecideBy)
+	case workflows.NoteNearEnd:
+		return v.State != access.Active || !v.EndsAt.Equal(n.EndsAt) || !v.now.Before(v.EndsAt)
+	case workflows.NoteOverdue:
+		return v.State != access.Deactivating
+	case workflows.NoteActive, workflows.NoteExtended:
+		return v.State != access.Active
+	}
+	return false
+}
+
+// The name under which the version shown by an updated message is kept.
+func versionOf(ref string) string { return ref + "@" }
+
+func isVersion(ref string) bool { return strings.HasSuffix(ref, "@") }
+
+// digestBody is the body of a digest's note.
+type digestBody struct {
+	Channel string            `json:"channel"`
+	Digest  *workflows.Digest `json:"digest"`
+}
+
+// planDigest is the one message of a digest's note; none where it is too old to be news.
+func (b *Bot) planDigest(ctx context.Context, n workflows.Note) ([]Message, error) {
+	if b.now().Sub(n.At) > old {
+		return nil, nil
+	}
+	var body digestBody
+	if err := json.Unmarshal(n.Body, &body); err != nil {
+		return nil, fmt.Errorf("read the digest's note: %w", err)
+	}
+	return []Message{{Name: refDigest, To: Address{Channel: body.Channel}, Card: b.digestCard(ctx, body.Digest)}}, nil
+}

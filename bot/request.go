@@ -1,0 +1,194 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"elevate/workflows/access"
+)
+
+// namedApprovers is how many approvers a card names; mentionedAtFirst how few they must be to be called at once.
+const (
+	namedApprovers   = 5
+	mentionedAtFirst = 5
+	mentionedLater   = 10
+)
+
+// plainly is a line of spans as plain text, with times in the zone of the view.
+func (v view) plainly(spans []Span) string {
+	var b strings.Builder
+	for _, s := range spans {
+		switch {
+		case s.Person != "":
+			b.WriteString(isolate(s.Name))
+		case s.Time.IsZero():
+			b.WriteString(s.Text)
+		case s.Style == DateTime:
+			b.WriteString(s.Time.In(v.zone).Format("2 Jan, 15:04 MST"))
+		case s.Style == Date:
+			b.WriteString(s.Time.In(v.zone).Format("2 Jan"))
+		case s.Style == Seconds:
+			b.WriteString(s.Time.In(v.zone).Format("15:04:05 MST"))
+		default:
+			b.WriteString(v.clock(s.Time))
+		}
+	}
+	return b.String()
+}
+
+// requestCard is the message of a request, true in every state: what is asked for, where it stands, who may decide.
+func (v view) requestCard() Card {
+	c := Card{
+		Name:    "request",
+		Title:   "Access request " + string(v.ID),
+		Summary: v.asksPlain() + " " + v.plainly(v.statusSpans()),
+		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
+	}
+	c.Parts = append(c.Parts, v.reasons()...)
+	c.Parts = append(c.Parts, v.facts(), Buttons{v.sharedButtons()}, v.foot())
+	return fit(c)
+}
+
+// reasons quotes why the request stands where it does, and what the target said.
+func (v view) reasons() []Part {
+	var parts []Part
+	if why := v.why(); why != "" {
+		parts = append(parts, Text{Spans: say("The reason given:")}, Quote{clip(why, 600)})
+	}
+	if trouble := v.trouble(); trouble != "" {
+		parts = append(parts, Text{Spans: say("The target's last answer:")}, Quote{clip(trouble, 600)})
+	}
+	return parts
+}
+
+// facts are the labelled values of the message, those that decide first.
+func (v view) facts() Facts {
+	var f Facts
+	add := func(label string, value ...any) {
+		if spans := say(value...); len(spans) > 0 {
+			f.Rows = append(f.Rows, Fact{label, spans})
+		}
+	}
+	add("Ticket", v.Ticket)
+	add("Risk", oneLine(v.Role.Labels["risk"]))
+	if v.State == access.Pending && !v.Auto {
+		add("Can approve", v.canApprove())
+		add("Needed", v.needed())
+		add("Decide by", When(v.DecideBy, DateTime))
+	}
+	if v.StandingKnown {
+		add("Held already", v.who(v.Person), " has this access at the target now, by other means. It will stay after the end.")
+	}
+	if v.State == access.Active {
+		add("Since", When(v.ActivatedAt, DateTime))
+	}
+	if n := len(v.Extensions); n > 0 {
+		last := v.Extensions[n-1]
+		add("Extended", count(n, "time"), ", last by ", v.who(last.By.Person), ", ", howLong(last.To.Sub(last.From)))
+	}
+	if v.target != nil && !v.State.Terminal() {
+		add("At the end", atTheEnd(*v.target))
+	}
+	add("Labels", v.labels())
+	return f
+}
+
+// canApprove names those who may decide now. A few are called by the message itself; many are not.
+func (v view) canApprove() []Span {
+	switch {
+	case v.unknown:
+		return say("the directory could not be asked just now")
+	case len(v.approvers) == 0:
+		return say("nobody at the moment; ask an administrator to look at policy “" + oneLine(v.Policy) + "”")
+	}
+	return listed(v.approverSpans(len(v.approvers) <= mentionedAtFirst), namedApprovers)
+}
+
+func (v view) approverSpans(mention bool) []Span {
+	people := make([]Span, len(v.approvers))
+	for i, p := range v.approvers {
+		people[i] = Span{Person: p.ID, Name: clip(oneLine(p.DisplayName()), maxName), Mention: mention}
+	}
+	return people
+}
+
+// needed says what the policy asks of them.
+func (v view) needed() string {
+	stage := v.stage()
+	said := fmt.Sprintf("%s by policy “%s”", count(stage.Count, "approval"), oneLine(v.Policy))
+	if len(v.Stages) > 1 {
+		said += fmt.Sprintf(", stage %d of %d", v.Stage+1, len(v.Stages))
+	}
+	return said
+}
+
+// sharedButtons are those of a message that many people see. What a click may do is decided when it comes.
+func (v view) sharedButtons() []Button {
+	switch {
+	case v.State == access.Pending && !v.Auto:
+		return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
+	case v.State == access.Active:
+		return []Button{v.endButton(), v.detailsButton()}
+	}
+	return []Button{v.detailsButton()}
+}
+
+func (v view) approveButton() Button {
+	who := v.called(v.Person)
+	return Button{
+		Action: ActApprove, Request: v.ID, Label: "Approve", Style: Primary,
+		Speak: clip("Approve "+v.role()+" for "+who, maxSpeak),
+		Confirm: &Confirm{
+			Title: "Grant this access?",
+			Text: fmt.Sprintf("%s gets %s at %s for %s.", clip(who, 60), clip(v.role(), 90), clip(oneLine(v.Role.Connector), 60),
+				howLong(v.Duration)),
+			Yes: "Grant access", No: "Go back",
+		},
+	}
+}
+
+func (v view) denyButton() Button {
+	return Button{Action: ActDeny, Request: v.ID, Label: "Deny…", Style: Danger,
+		Speak: clip("Deny "+v.role()+" for "+v.called(v.Person), maxSpeak)}
+}
+
+func (v view) detailsButton() Button {
+	return Button{Action: ActDetails, Request: v.ID, Label: "Details", Speak: "Details of request " + string(v.ID)}
+}
+
+func (v view) cancelButton() Button {
+	return Button{
+		Action: ActCancel, Request: v.ID, Label: "Cancel request", Speak: "Cancel request " + string(v.ID),
+		Confirm: &Confirm{Title: "Cancel this request?", Text: v.asksPlain() + " Nothing has been granted.", Yes: "Cancel request", No: "Go back"},
+	}
+}
+
+func (v view) endButton() Button {
+	return Button{
+		Action: ActEnd, Request: v.ID, Label: "End now", Style: Danger,
+		Speak: clip("End "+v.role()+" for "+v.called(v.Person)+" now", maxSpeak),
+		Confirm: &Confirm{
+			Title: "End this access now?",
+			Text:  fmt.Sprintf("%s loses %s at once. It would have ended at %s.", clip(v.called(v.Person), 80), clip(v.role(), 120), v.clock(v.EndsAt)),
+			Yes:   "End access", No: "Go back",
+		},
+	}
+}
+
+func (v view) extendButton() Button {
+	return Button{Action: ActExtend, Request: v.ID, Label: "Extend…", Speak: clip("Extend "+v.role(), maxSpeak)}
+}
+
+func (v view) againButton() Button {
+	return Button{Action: ActAgain, Request: v.ID, Label: "Request again…", Speak: clip("Request "+v.role()+" again", maxSpeak)}
+}
+
+// left is how long the grant still lasts, in whole minutes where there are any.
+func (v view) left() string {
+	d := v.EndsAt.Sub(v.now)
+	if d >= time.Minute {
+		d = d.Round(time.Minute)
+	}
+	return howLong(max(d, time.Second))
+}

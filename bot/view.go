@@ -1,0 +1,210 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"elevate/connectors"
+	"elevate/workflows/access"
+)
+
+// view is a record with all that a card says about it, read at one moment, so that building the card is pure.
+type view struct {
+	*access.Record
+	now   time.Time
+	zone  *time.Location // of times in plain text
+	names map[access.PersonID]string
+	// approvers may decide now; unknown tells that they could not be asked for.
+	approvers []access.Person
+	unknown   bool
+	// target is what the target of the role can do; nil where the role is no longer in the catalogue.
+	target *connectors.Capabilities
+}
+
+// look reads what cards say about a record. What cannot be read is left out and not waited for: a card that says less
+// is better than none.
+func (b *Bot) look(ctx context.Context, r *access.Record) view {
+	v := view{Record: r, now: b.now(), zone: b.cfg.Location, names: map[access.PersonID]string{}}
+	ids := []access.PersonID{r.Requester, r.Person}
+	for _, d := range r.Decisions {
+		ids = append(ids, d.By.Person)
+	}
+	for _, e := range r.Extensions {
+		ids = append(ids, e.By.Person)
+	}
+	if r.Closed != nil {
+		ids = append(ids, r.Closed.Person)
+	}
+	for _, id := range ids {
+		if _, done := v.names[id]; !done && id != access.System {
+			v.names[id] = b.name(ctx, id)
+		}
+	}
+	if r.State == access.Pending {
+		approvers, err := b.cfg.Service.Approvers(ctx, r)
+		if err != nil {
+			b.log.Warn("the approvers of a request could not be listed", "request_id", r.ID, "err", err)
+			v.unknown = true
+		}
+		v.approvers = approvers
+	}
+	if o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID); err == nil {
+		v.target = &o.Capabilities
+	}
+	return v
+}
+
+// name is the directory's name for somebody, fit to stand in a sentence.
+func (b *Bot) name(ctx context.Context, id access.PersonID) string {
+	p, err := b.cfg.Directory.Person(ctx, id)
+	if err != nil {
+		if !errors.Is(err, access.ErrNotFound) {
+			b.log.Warn("a person's name could not be looked up", "person", id, "err", err)
+		}
+		return clip(oneLine(string(id)), maxName)
+	}
+	return clip(oneLine(p.DisplayName()), maxName)
+}
+
+// who is a person of the record in a card.
+func (v view) who(id access.PersonID) Span {
+	if id == access.System {
+		return Say("Elevate")
+	}
+	return Span{Person: id, Name: cmp.Or(v.names[id], string(id))}
+}
+
+// called is a person of the record in plain text.
+func (v view) called(id access.PersonID) string {
+	if id == access.System {
+		return "Elevate"
+	}
+	return isolate(cmp.Or(v.names[id], string(id)))
+}
+
+// role is the role's title in plain text.
+func (v view) role() string { return isolate(clip(oneLine(v.Role.DisplayTitle()), maxRole)) }
+
+// roleSpans name the role: its title, and its id where that is another word.
+func (v view) roleSpans() []Span { return roleSpans(v.Role) }
+
+func roleSpans(r access.Role) []Span {
+	title := clip(oneLine(r.DisplayTitle()), maxRole)
+	if title == string(r.ID) {
+		return []Span{Strong(title)}
+	}
+	return []Span{Strong(title), Say(" ("), Mono(clip(string(r.ID), maxRole)), Say(")")}
+}
+
+// clock is a time in plain text, which no chat turns into the reader's zone: it names its own.
+func (v view) clock(t time.Time) string { return t.In(v.zone).Format("15:04 MST") }
+
+// asks says who wants what: "Ana asks for X for 1 hour."
+func (v view) asks() Text {
+	spans := []Span{v.who(v.Requester)}
+	if v.Requester == v.Person {
+		spans = append(spans, Say(" asks for "))
+	} else {
+		spans = append(spans, Say(" asks that "), v.who(v.Person), Say(" gets "))
+	}
+	spans = append(spans, v.roleSpans()...)
+	spans = append(spans, Say(" for "), Strong(howLong(v.Duration)))
+	if !v.Start.IsZero() {
+		spans = append(spans, Say(", starting "), When(v.Start, DateTime))
+	}
+	return Text{Spans: append(spans, Say("."))}
+}
+
+// asksPlain is asks without markup.
+func (v view) asksPlain() string {
+	if v.Requester == v.Person {
+		return fmt.Sprintf("%s asks for %s for %s.", v.called(v.Requester), v.role(), howLong(v.Duration))
+	}
+	return fmt.Sprintf("%s asks that %s gets %s for %s.", v.called(v.Requester), v.called(v.Person), v.role(), howLong(v.Duration))
+}
+
+// lastApproval is the decision that settled the request in its favour; nil where there is none yet.
+func (v view) lastApproval() *access.Decision {
+	for _, d := range slices.Backward(v.Decisions) {
+		if d.Verdict == access.Approve {
+			return &d
+		}
+	}
+	return nil
+}
+
+// approvedBy says who approved: "by Bob and Carol", or "by policy".
+func (v view) approvedBy() []Span {
+	var by []Span
+	seen := map[access.PersonID]bool{}
+	for _, d := range v.Decisions {
+		if d.Verdict == access.Approve && !seen[d.By.Person] {
+			seen[d.By.Person] = true
+			by = append(by, v.approver(d.By.Person))
+		}
+	}
+	if len(by) == 0 {
+		return []Span{Say(" by policy “" + oneLine(v.Policy) + "”")}
+	}
+	return append([]Span{Say(" by ")}, listed(by, 5)...)
+}
+
+// approver names somebody who approved; the program itself does so on the policy's word.
+func (v view) approver(id access.PersonID) Span {
+	if id == access.System {
+		return Say("policy “" + oneLine(v.Policy) + "”")
+	}
+	return v.who(id)
+}
+
+// listed joins spans as in a sentence, at most n of them by name: "A, B and 48 more".
+func listed(items []Span, n int) []Span {
+	rest := len(items) - n
+	if rest > 0 {
+		items = append(slices.Clone(items[:n]), Say(fmt.Sprintf("%d more", rest)))
+	}
+	var out []Span
+	for i, s := range items {
+		switch {
+		case i == 0:
+		case i == len(items)-1:
+			out = append(out, Say(" and "))
+		default:
+			out = append(out, Say(", "))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// labels are the role's labels but the risk, which has a place of its own: "env prod, team db".
+func (v view) labels() string {
+	var said []string
+	for _, k := range slices.Sorted(maps.Keys(v.Role.Labels)) {
+		if k != "risk" {
+			said = append(said, oneLine(k+" "+v.Role.Labels[k]))
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// atTheEnd says what taking the role away means at its target.
+func atTheEnd(c connectors.Capabilities) string {
+	said := "Elevate takes it away and reads the target back"
+	if c.EndsSessions {
+		said = "Elevate takes it away, ends open sessions and reads the target back"
+	}
+	if c.NativeExpiry {
+		said += "; the target also ends it by itself"
+	}
+	if c.Tail > 0 {
+		said += "; it may live on for up to " + howLong(c.Tail) + " after that"
+	}
+	return said + "."
+}
