@@ -291,6 +291,8 @@ func (d *Drainer) follow(ctx context.Context, settled []byte, ours bool) error {
 		return err
 	}
 	if ours {
+		d.log.Warn("audit log: the folder has lines that the store did not know of: the store lost its newest state, or somebody added them",
+			"store", d.head.Head.String(), "folder", next.Head.String())
 		return d.move(ctx, next)
 	}
 	next.CaughtUp = d.head.CaughtUp

@@ -96,7 +96,7 @@ func (v *verifier) visit(l rawLine) error {
 		return nil
 	}
 	head := after(l.seq, l.raw)
-	if v.report.Lines > 0 && copied(l, head, v.at, v.last) {
+	if v.report.Lines > 0 && !l.gap && copied(l, head, v.at, v.last) {
 		v.report.Copies++
 		return nil
 	}
@@ -126,6 +126,8 @@ func (v *verifier) follow(l rawLine) {
 		before = fmt.Sprintf("%s:%d", v.at.file, v.at.line)
 	}
 	switch want := v.last.Seq + 1; {
+	case l.seq == want && l.prev.Hash == v.last.Hash && l.gap:
+		v.problem(l, "line %d of the chain does not belong into this file after the line before it: it was moved", l.seq)
 	case l.seq == want && l.prev.Hash == v.last.Hash:
 	case l.seq == want && want == 1:
 		v.problem(l, "the first line does not begin a chain: it was changed")

@@ -14,6 +14,7 @@ type rawLine struct {
 	raw  []byte // valid until the next line is read
 	seq  int64
 	prev Head
+	gap  bool  // it does not have the number after that of the line before it in the file
 	torn bool  // the file ends without a newline
 	err  error // why the bytes are no line; seq is then that of the line before
 }
@@ -107,7 +108,7 @@ func openCursor(path string) (*cursor, error) {
 // advance goes to the next line.
 func (c *cursor) advance() error {
 	c.raw, c.torn, c.err = c.lines.next()
-	c.line = c.lines.count
+	c.line, c.gap = c.lines.count, false
 	switch {
 	case errors.Is(c.err, io.EOF):
 		c.ended = true
@@ -119,6 +120,7 @@ func (c *cursor) advance() error {
 	}
 	seq, prev, err := place(c.raw)
 	if c.err = err; err == nil {
+		c.gap = c.seq > 0 && seq != c.seq+1
 		c.seq, c.prev = seq, prev
 	}
 	return nil
