@@ -23,12 +23,37 @@ const (
 	maxValue   = 400
 	maxText    = 2500
 	maxQuote   = 2000
-	maxCard    = 10000
-	maxHome    = 40000 // a page of its own, where chats allow far more
-	maxParts   = 45
 	maxFacts   = 10
 	maxButtons = 5
 )
+
+// room is how much a card may hold, or can still take.
+type room struct {
+	chars  int
+	blocks int // a part is one, and an item with more than one button two: see weight
+}
+
+// The rooms of the kinds of card. A page of its own may be far longer than a message.
+var (
+	messageRoom = room{chars: 10000, blocks: 45}
+	digestRoom  = room{chars: 8000, blocks: 30}
+	homeRoom    = room{chars: 40000, blocks: 90}
+)
+
+// less is what is left after a part; false where it does not fit.
+func (r room) less(p Part) (room, bool) {
+	r.chars -= size(p)
+	r.blocks -= weight(p)
+	return r, r.chars >= 0 && r.blocks >= 0
+}
+
+// weight is how many blocks a chat makes of a part.
+func weight(p Part) int {
+	if i, ok := p.(Item); ok && len(i.Buttons) > 1 {
+		return 2
+	}
+	return 1
+}
 
 // clip shortens a text to n characters at most, the last of them "…" where something was left out. It does not leave
 // half of a joined emoji or a letter without its marks.
@@ -86,29 +111,30 @@ func literal(s string) string {
 
 // fit brings a card within the limits, whatever it was made from. Builders choose what to leave out; this is the last
 // line, for what they did not foresee, and says so where it cuts.
-func fit(c Card) Card { return fitTo(c, maxCard) }
+func fit(c Card) Card { return fitTo(c, messageRoom) }
 
 // fitTo is fit for a card that may be longer or must be shorter.
-func fitTo(c Card, room int) Card {
+func fitTo(c Card, left room) Card {
 	c.Title, c.Summary = clip(oneLine(c.Title), maxTitle), clip(oneLine(c.Summary), maxSummary)
-	left := room - runes(c.Title) - runes(c.Summary)
+	left.chars -= runes(c.Title) + runes(c.Summary) + runes(cutOff)
+	left.blocks--
 	parts := make([]Part, 0, len(c.Parts))
 	for _, p := range c.Parts {
-		p = fitPart(p)
-		if p == nil {
+		if p = fitPart(p); p == nil {
 			continue
 		}
-		n := size(p)
-		if n > left || len(parts) == maxParts-1 {
-			parts = append(parts, Text{Spans: []Span{Say("… This message is cut off here: it is too long for a chat.")}, Small: true})
+		after, ok := left.less(p)
+		if !ok {
+			parts = append(parts, Text{Spans: []Span{Say(cutOff)}, Small: true})
 			break
 		}
-		left -= n
-		parts = append(parts, p)
+		left, parts = after, append(parts, p)
 	}
 	c.Parts = parts
 	return c
 }
+
+const cutOff = "… This message is cut off here: it is too long for a chat."
 
 // fitPart brings one part within its limits; nil where nothing is left of it.
 func fitPart(p Part) Part {

@@ -21,7 +21,7 @@ func (v view) detailsCard(may workflows.May) Card {
 		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
 	}
 	c.Parts = append(c.Parts, v.reasons()...)
-	c.Parts = append(c.Parts, v.facts(), v.more(), Heading{"What happened"})
+	c.Parts = append(c.Parts, v.facts(false), v.more(), Heading{"What happened"})
 	c.Parts = append(c.Parts, v.timeline()...)
 	if buttons := v.ownButtons(may); len(buttons) > 0 {
 		c.Parts = append(c.Parts, Buttons{buttons})

@@ -9,12 +9,8 @@ import (
 	"elevate/workflows/access"
 )
 
-// The limits of the daily digest: one message that can be read on a phone.
-const (
-	maxDigestParts = 30
-	maxDigestLines = 6
-	maxDigest      = 8000
-)
+// maxDigestLines keeps each list of the digest short enough for a phone.
+const maxDigestLines = 5
 
 // digestCard sums up a day for a channel, counts first.
 func (b *Bot) digestCard(ctx context.Context, d *workflows.Digest) Card {
@@ -23,11 +19,11 @@ func (b *Bot) digestCard(ctx context.Context, d *workflows.Digest) Card {
 	held := func(g workflows.DigestGrant) []Span {
 		return say(who(g.Person), ": ", Strong(clip(string(g.Role), maxRole)), " ", Mono(string(g.Request)))
 	}
-	s := newSheet(Card{Name: "digest", Title: "Access on " + when.Format("Monday, 2 January"), Summary: digestSummary(d)}, maxDigest)
-	s.add(Text{Spans: say(When(d.From, DateTime), " to ", When(d.To, DateTime), ": ", outcomes(d.Outcomes))})
+	s := newSheet(Card{Name: "digest", Title: "Access on " + when.Format("Monday, 2 January"), Summary: digestSummary(d)}, digestRoom)
+	s.add(Text{Spans: say(When(d.From, DateTime), " to ", When(d.To, DateTime), ": ", outcomes(d.Outcomes), ".")})
 	if quiet(d) {
 		s.add(Text{Spans: say("A quiet day: nobody asked, nobody holds anything, and nothing is late.")})
-		return fitTo(s.Card, maxDigest)
+		return fitTo(s.Card, digestRoom)
 	}
 	grants := func(title string, list []workflows.DigestGrant, line func(workflows.DigestGrant) []Span) {
 		s.list(title, len(list), maxDigestLines, func(i int) Part { return Text{Spans: line(list[i])} })
@@ -43,9 +39,9 @@ func (b *Bot) digestCard(ctx context.Context, d *workflows.Digest) Card {
 	})
 	s.list("Approvers", len(d.Approvers), maxDigestLines, func(i int) Part {
 		a := d.Approvers[i]
-		return Text{Spans: say(who(a.Person), fmt.Sprintf(" decided %s, half of them within %s of the request", count(a.Decisions, "request"), howLong(a.Median)))}
+		return Text{Spans: say(who(a.Person), fmt.Sprintf(" decided %s, typically within %s", count(a.Decisions, "request"), howLong(a.Median)))}
 	})
-	return fitTo(s.Card, maxDigest)
+	return fitTo(s.Card, digestRoom)
 }
 
 // quiet tells whether there is nothing to tell.
@@ -64,9 +60,9 @@ func outcomes(counts map[access.State]int) string {
 		}
 	}
 	if total == 0 {
-		return "no requests."
+		return "no requests"
 	}
-	return count(total, "request") + ": " + strings.Join(said, ", ") + "."
+	return count(total, "request") + ": " + strings.Join(said, ", ")
 }
 
 func outcome(s access.State) string {
@@ -82,9 +78,12 @@ func outcome(s access.State) string {
 }
 
 func digestSummary(d *workflows.Digest) string {
-	said := outcomes(d.Outcomes)
-	if n := len(d.Overdue); n > 0 {
-		said += fmt.Sprintf(" %d overdue.", n)
+	if quiet(d) {
+		return "A quiet day."
 	}
-	return said + fmt.Sprintf(" %d held now.", len(d.Holding))
+	said := fmt.Sprintf("Since yesterday %s; %d held now", outcomes(d.Outcomes), len(d.Holding))
+	if n := len(d.Overdue); n > 0 {
+		said += fmt.Sprintf("; %d overdue", n)
+	}
+	return said + "."
 }

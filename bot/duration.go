@@ -125,13 +125,26 @@ func typed(d time.Duration) string {
 
 // after says how long after its due time something was done.
 func after(d time.Duration) string {
-	switch {
-	case d < 50*time.Millisecond:
+	if d < 50*time.Millisecond {
 		return "on time"
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s after it was due", d.Seconds())
 	}
-	return howLong(d) + " after it was due"
+	return exactly(d) + " after it was due"
+}
+
+// within says how long something took that somebody asked for.
+func within(d time.Duration) string {
+	if d < 50*time.Millisecond {
+		return "at once"
+	}
+	return "within " + exactly(d)
+}
+
+// exactly is howLong, with a tenth of a second where that is much.
+func exactly(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return howLong(d)
 }
 
 // count says how many: "1 hour", "2 hours".

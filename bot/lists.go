@@ -104,15 +104,20 @@ func (v view) standing() []Span {
 // sheet is a card that is filled up to what a chat takes, so that lists can say what they leave out.
 type sheet struct {
 	Card
-	left int // characters
+	left room
 }
 
-func newSheet(c Card, room int) *sheet {
-	return &sheet{Card: c, left: room - runes(c.Title) - runes(c.Summary)}
+// spare is what a list leaves for what stands below it.
+var spare = room{chars: 800, blocks: 4}
+
+func newSheet(c Card, all room) *sheet {
+	all.chars -= runes(c.Title) + runes(c.Summary) + runes(cutOff)
+	all.blocks--
+	return &sheet{Card: c, left: all}
 }
 
 func (s *sheet) add(p Part) {
-	s.left -= size(p)
+	s.left, _ = s.left.less(p)
 	s.Parts = append(s.Parts, p)
 }
 
@@ -121,13 +126,11 @@ func (s *sheet) list(title string, n, most int, line func(int) Part) {
 	if n == 0 {
 		return
 	}
-	if title != "" {
-		s.add(Heading{fmt.Sprintf("%s (%d)", title, n)})
-	}
-	const spare = 1000 // for what stands below the lists
+	s.add(Heading{fmt.Sprintf("%s (%d)", title, n)})
 	for i := range n {
 		p := fitPart(line(i))
-		if i == most || size(p)+spare > s.left {
+		after, _ := s.left.less(p)
+		if i == most || after.chars < spare.chars || after.blocks < spare.blocks {
 			s.add(Text{Small: true, Spans: say(fmt.Sprintf("… and %d more.", n-i))})
 			return
 		}
@@ -139,20 +142,6 @@ func (s *sheet) list(title string, n, most int, line func(int) Part) {
 func (s *sheet) requests(title string, views []view, most int, reader access.PersonID, buttons func(view) []Button) {
 	s.list(title, len(views), most, func(i int) Part {
 		return Item{Spans: views[i].line(reader), Buttons: buttons(views[i])}
-	})
-}
-
-// openLists adds what a person holds and waits for, and whatever stands between the two.
-func (b *Bot) openLists(ctx context.Context, s *sheet, m mine, p access.PersonID, between func()) {
-	s.requests("Active access", m.active, maxActive, p, func(v view) []Button {
-		if v.State != access.Active {
-			return []Button{v.detailsButton()}
-		}
-		return v.ownButtons(b.cfg.Service.Allowed(ctx, p, v.Record))
-	})
-	between()
-	s.requests("Open requests", m.open, maxOpen, p, func(v view) []Button {
-		return append(v.ownButtons(b.cfg.Service.Allowed(ctx, p, v.Record)), v.detailsButton())
 	})
 }
 
@@ -179,53 +168,39 @@ func (b *Bot) Home(ctx context.Context, who Who) Card {
 	if sorry != nil {
 		return *sorry
 	}
-	m, err := b.gather(ctx, p.ID)
+	c, err := b.page(ctx, p, Card{Name: "home", Title: "Elevate"}, homeRoom, nil)
 	if err != nil {
 		return *b.sorry(err, who, "home").Card
 	}
-	s := newSheet(Card{Name: "home", Title: "Elevate", Summary: "Your access and your requests."}, maxHome)
-	b.openLists(ctx, s, m, p.ID, func() {
-		s.requests("Waiting for your decision", m.waiting, maxWaiting, p.ID, func(v view) []Button {
-			return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
-		})
+	return c
+}
+
+// page fills a card with what concerns a person. Lead is said first, where there is something to say.
+func (b *Bot) page(ctx context.Context, p access.Person, c Card, all room, lead []Span) (Card, error) {
+	m, err := b.gather(ctx, p.ID)
+	if err != nil {
+		return Card{}, err
+	}
+	c.Summary = fmt.Sprintf("%d active, %d waiting for your decision, %s.", len(m.active), len(m.waiting), count(len(m.open), "open request"))
+	s := newSheet(c, all)
+	if len(lead) > 0 {
+		s.add(Text{Spans: lead})
+	}
+	mine := func(v view) []Button {
+		return append(v.ownButtons(b.cfg.Service.Allowed(ctx, p.ID, v.Record)), v.detailsButton())
+	}
+	s.requests("Active access", m.active, maxActive, p.ID, mine)
+	s.requests("Waiting for your decision", m.waiting, maxWaiting, p.ID, func(v view) []Button {
+		return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
 	})
+	s.requests("Open requests", m.open, maxOpen, p.ID, mine)
 	if len(m.active)+len(m.waiting)+len(m.open) == 0 {
 		s.add(Text{Spans: say("You hold no access, and nothing waits for you.")})
 	}
 	s.add(requestButton())
 	s.recent(m, p.ID)
 	s.add(Text{Small: true, Spans: say("In any channel: ", Mono("/elevate ROLE 1h why you need it"), ", or ", Mono("/elevate help"))})
-	return fitTo(s.Card, maxHome)
-}
-
-// mineCard answers /elevate mine. Lead is said first, where there is something to say.
-func (b *Bot) mineCard(ctx context.Context, p access.Person, lead []Span) (Card, error) {
-	m, err := b.gather(ctx, p.ID)
-	if err != nil {
-		return Card{}, err
-	}
-	s := newSheet(Card{Name: "mine", Title: "Your access", Summary: fmt.Sprintf("%s active, %s.",
-		count(len(m.active), "role"), count(len(m.open), "open request"))}, maxCard)
-	if len(lead) > 0 {
-		s.add(Text{Spans: lead})
-	}
-	b.openLists(ctx, s, m, p.ID, func() {})
-	if len(m.active)+len(m.open) == 0 {
-		s.add(Text{Spans: say("You hold no access and have no open request.")})
-	}
-	if n := len(m.waiting); n > 0 {
-		s.add(Text{Spans: say(waits(n) + " for your decision; see the Home page or the channel.")})
-	}
-	s.recent(m, p.ID)
-	s.add(requestButton())
-	return fit(s.Card), nil
-}
-
-func waits(n int) string {
-	if n == 1 {
-		return "1 request waits"
-	}
-	return fmt.Sprintf("%d requests wait", n)
+	return fitTo(s.Card, all), nil
 }
 
 // rolesCard answers /elevate roles.
@@ -238,7 +213,7 @@ func (b *Bot) rolesCard(ctx context.Context, p access.Person, words string) (Car
 	if words = oneLine(words); words != "" {
 		c.Title = "Roles matching “" + clip(words, 80) + "”"
 	}
-	sh := newSheet(c, maxCard)
+	sh := newSheet(c, messageRoom)
 	if len(offers) == 0 {
 		sh.add(Text{Spans: say("No role matches. Try fewer or other words: ", Mono("/elevate roles prod"), ".")})
 	}

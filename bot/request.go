@@ -46,7 +46,7 @@ func (v view) requestCard() Card {
 		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
 	}
 	c.Parts = append(c.Parts, v.reasons()...)
-	c.Parts = append(c.Parts, v.facts(), Buttons{v.sharedButtons()}, v.foot())
+	c.Parts = append(c.Parts, v.facts(true), Buttons{v.sharedButtons()}, v.foot())
 	return fit(c)
 }
 
@@ -54,7 +54,11 @@ func (v view) requestCard() Card {
 func (v view) reasons() []Part {
 	var parts []Part
 	if why := v.why(); why != "" {
-		parts = append(parts, Text{Spans: say("The reason given:")}, Quote{clip(why, 600)})
+		lead := "The reason given:"
+		if v.State == access.Failed {
+			lead = "What went wrong:"
+		}
+		parts = append(parts, Text{Spans: say(lead)}, Quote{clip(why, 600)})
 	}
 	if trouble := v.trouble(); trouble != "" {
 		parts = append(parts, Text{Spans: say("The target's last answer:")}, Quote{clip(trouble, 600)})
@@ -62,8 +66,9 @@ func (v view) reasons() []Part {
 	return parts
 }
 
-// facts are the labelled values of the message, those that decide first.
-func (v view) facts() Facts {
+// facts are the labelled values of a request, those that decide first. Only the message that everybody sees calls
+// approvers.
+func (v view) facts(shared bool) Facts {
 	var f Facts
 	add := func(label string, value ...any) {
 		if spans := say(value...); len(spans) > 0 {
@@ -73,7 +78,7 @@ func (v view) facts() Facts {
 	add("Ticket", v.Ticket)
 	add("Risk", oneLine(v.Role.Labels["risk"]))
 	if v.State == access.Pending && !v.Auto {
-		add("Can approve", v.canApprove())
+		add("Can approve", v.canApprove(shared))
 		add("Needed", v.needed())
 		add("Decide by", When(v.DecideBy, DateTime))
 	}
@@ -85,9 +90,9 @@ func (v view) facts() Facts {
 	}
 	if n := len(v.Extensions); n > 0 {
 		last := v.Extensions[n-1]
-		add("Extended", count(n, "time"), ", last by ", v.who(last.By.Person), ", ", howLong(last.To.Sub(last.From)))
+		add("Extended", count(n, "time"), ", last by ", v.who(last.By.Person), " for ", howLong(last.To.Sub(last.From)), " more")
 	}
-	if v.target != nil && !v.State.Terminal() {
+	if shared && v.target != nil && !v.State.Terminal() {
 		add("At the end", atTheEnd(*v.target))
 	}
 	add("Labels", v.labels())
@@ -95,14 +100,14 @@ func (v view) facts() Facts {
 }
 
 // canApprove names those who may decide now. A few are called by the message itself; many are not.
-func (v view) canApprove() []Span {
+func (v view) canApprove(call bool) []Span {
 	switch {
 	case v.unknown:
 		return say("the directory could not be asked just now")
 	case len(v.approvers) == 0:
 		return say("nobody at the moment; ask an administrator to look at policy “" + oneLine(v.Policy) + "”")
 	}
-	return listed(v.approverSpans(len(v.approvers) <= mentionedAtFirst), namedApprovers)
+	return listed(v.approverSpans(call && len(v.approvers) <= mentionedAtFirst), namedApprovers)
 }
 
 func (v view) approverSpans(mention bool) []Span {
@@ -170,7 +175,7 @@ func (v view) endButton() Button {
 		Speak: clip("End "+v.role()+" for "+v.called(v.Person)+" now", maxSpeak),
 		Confirm: &Confirm{
 			Title: "End this access now?",
-			Text:  fmt.Sprintf("%s loses %s at once. It would have ended at %s.", clip(v.called(v.Person), 80), clip(v.role(), 120), v.clock(v.EndsAt)),
+			Text:  fmt.Sprintf("%s loses %s at once. It would have ended %s.", clip(v.called(v.Person), 80), clip(v.role(), 120), v.plainly(say(When(v.EndsAt, DateTime)))),
 			Yes:   "End access", No: "Go back",
 		},
 	}

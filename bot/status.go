@@ -9,7 +9,32 @@ import (
 
 // status says in a line where a request stands: a sign, a word, and what somebody who knows nothing needs to know.
 func (v view) status() Text {
-	return Text{Spans: v.statusSpans()}
+	return Text{Spans: say(v.mark()+" ", v.statusSpans())}
+}
+
+// mark is the sign of the state. It says nothing that the words after it do not say.
+func (v view) mark() string {
+	switch v.State {
+	case access.Pending:
+		return "⏳"
+	case access.Active:
+		return "✅"
+	case access.Denied:
+		return "⛔"
+	case access.Failed:
+		return "❌"
+	case access.Cancelled, access.Lapsed:
+		return "⚪"
+	case access.Ended:
+		return "⏹️"
+	}
+	switch {
+	case v.Overdue:
+		return "🚨"
+	case v.State == access.Activating && v.Attempts > 0:
+		return "⚠️"
+	}
+	return "🕓"
 }
 
 func (v view) statusSpans() []Span {
@@ -17,46 +42,49 @@ func (v view) statusSpans() []Span {
 	case access.Pending:
 		return v.pendingSpans()
 	case access.Approved:
-		return say("🕓 ", Strong("Approved"), v.approvedBy(), v.at(v.ApprovedAt), ". Access is being prepared.")
+		return say(Strong("Approved"), v.approvedBy(), v.at(v.ApprovedAt), ". Access is being prepared.")
 	case access.Scheduled:
-		return say("🕓 ", Strong("Scheduled"), ": approved", v.approvedBy(), ". Starts ", When(v.Start, DateTime), ".")
+		return say(Strong("Scheduled"), ": approved", v.approvedBy(), ". Starts ", When(v.Start, DateTime), ".")
 	case access.Activating:
 		if v.Attempts > 0 {
-			return say("⚠️ ", Strong("Granting"), ": approved", v.approvedBy(), ", but the target has not confirmed the access yet. Elevate tries again until ",
+			return say(Strong("Granting"), ": approved", v.approvedBy(), ", but the target has not confirmed the access yet. Elevate tries again until ",
 				When(v.StartBy, Clock), ".")
 		}
-		return say("🕓 ", Strong("Granting"), ": approved", v.approvedBy(), ", the access is being set up.")
+		return say(Strong("Granting"), ": approved", v.approvedBy(), ", the access is being set up.")
 	case access.Active:
-		return say("✅ ", Strong("Active"), " until ", When(v.EndsAt, DateTime), ". Approved", v.approvedBy(), ".")
+		return say(Strong("Active"), " until ", When(v.EndsAt, DateTime), ". Approved", v.approvedBy(), ".")
 	case access.Deactivating:
 		return v.endingSpans()
 	case access.Ended:
-		return say("⏹️ ", Strong("Ended"), ". ", v.proof())
+		if v.ActivatedAt.IsZero() {
+			return say(Strong("Undone"), ": the access was not confirmed in time and was taken back. ", v.proof())
+		}
+		return say(Strong("Ended"), v.endedBy(), ". ", v.proof())
 	case access.Denied:
-		return say("⛔ ", Strong("Denied"), v.closedBy(), ".")
+		return say(Strong("Denied"), v.closedBy(), ".")
 	case access.Cancelled:
-		return say("⚪ ", Strong("Cancelled"), v.closedBy(), ".")
+		return say(Strong("Cancelled"), v.closedBy(), ".")
 	case access.Lapsed:
 		if v.ApprovedAt.IsZero() {
-			return say("⚪ ", Strong("Lapsed"), v.at(v.ClosedAt), ": nobody decided in time.")
+			return say(Strong("Lapsed"), v.at(v.ClosedAt), ": nobody decided in time.")
 		}
-		return say("⚪ ", Strong("Lapsed"), v.at(v.ClosedAt), ": it was approved, but could not be started in time.")
+		return say(Strong("Lapsed"), v.at(v.ClosedAt), ": it was approved, but could not be started in time.")
 	case access.Failed:
-		return say("❌ ", Strong("Failed"), v.at(v.ClosedAt), ": the target did not give the access.")
+		return say(Strong("Failed"), v.at(v.ClosedAt), ": the target did not give the access.")
 	}
 	return say(Strong(string(v.State)), ".")
 }
 
 func (v view) pendingSpans() []Span {
 	if v.Auto {
-		return say("🕓 ", Strong("Pending"), ": the policy approves this by itself.")
+		return say(Strong("Pending"), ": the policy approves this by itself.")
 	}
 	stage := v.stage()
-	progress := fmt.Sprintf(": %d of %s given", v.Approvals(), count(stage.Count, "approval"))
+	progress := fmt.Sprintf("%d of %d given", v.Approvals(), stage.Count)
 	if len(v.Stages) > 1 {
-		progress = fmt.Sprintf(": stage %d of %d, %d of %s given", v.Stage+1, len(v.Stages), v.Approvals(), count(stage.Count, "approval"))
+		progress = fmt.Sprintf("stage %d of %d, %s", v.Stage+1, len(v.Stages), progress)
 	}
-	return say("⏳ ", Strong("Waiting for approval"), progress+".")
+	return say(Strong("Waiting for approval"), ": "+progress+".")
 }
 
 // stage is the stage being decided.
@@ -69,17 +97,17 @@ func (v view) stage() access.Stage {
 
 func (v view) endingSpans() []Span {
 	if v.Overdue {
-		return say("🚨 ", Strong("Overdue"), ": the access was due to end ", When(v.EndingAt, DateTime),
+		return say(Strong("Overdue"), ": the access was due to end ", When(v.EndingAt, DateTime),
 			", and the target has not confirmed that it is gone. It may still be usable. Elevate keeps trying; "+
 				"somebody should look at the connector ", Mono(v.Role.Connector), " now.")
 	}
 	if v.ActivatedAt.IsZero() {
-		return say("🕓 ", Strong("Undoing"), ": the activation was not confirmed, so it is being taken back.")
+		return say(Strong("Undoing"), ": the activation was not confirmed, so it is being taken back.")
 	}
 	if v.endedEarly() {
-		return say("🕓 ", Strong("Ending"), ": ended early", v.closedBy(), ". The access is being taken away.")
+		return say(Strong("Ending"), ": ended early", v.closedBy(), ". The access is being taken away.")
 	}
-	return say("🕓 ", Strong("Ending"), ": the time is up, and the access is being taken away.")
+	return say(Strong("Ending"), ": the time is up, and the access is being taken away.")
 }
 
 // endedEarly tells whether somebody ended the access before its time.
@@ -95,6 +123,14 @@ func (v view) closedBy() []Span {
 	return say(" by ", v.who(v.Closed.Person), v.at(v.ClosedAt))
 }
 
+// endedBy says who ended the access early.
+func (v view) endedBy() []Span {
+	if !v.endedEarly() {
+		return nil
+	}
+	return say(" early by ", v.who(v.Closed.Person))
+}
+
 // at says when something happened.
 func (v view) at(t time.Time) []Span {
 	if t.IsZero() {
@@ -108,33 +144,30 @@ func (v view) at(t time.Time) []Span {
 
 // proof says that the access is gone, and how that is known.
 func (v view) proof() []Span {
-	early := []Span{}
-	if v.endedEarly() {
-		early = say("Ended early by ", v.who(v.Closed.Person), ". ")
-	}
 	if v.Removal == nil {
-		return say(early, "Ended at ", When(v.EndedAt, Seconds), ".")
+		return say("It was over at ", When(v.EndedAt, Seconds), ".")
 	}
-	sessions := ""
+	sessions, tail, late := "", "", ", "+after(v.Lateness())+"."
 	if n := v.Removal.SessionsEnded; n > 0 {
-		sessions = ", with " + count(n, "open session")
+		sessions = " (" + count(n, "open session") + " ended)"
 	}
-	tail := ""
 	if v.Removal.Tail > 0 {
 		tail = " What was handed out before may live on for up to " + howLong(v.Removal.Tail) + "."
 	}
-	late := ", " + after(v.Lateness()) + "."
+	if v.endedEarly() {
+		late = ", " + within(v.Lateness()) + "."
+	}
 	switch v.Removal.Was {
 	case access.Absent:
-		return say(early, "Already gone at the target, verified at ", When(v.VerifiedAt, Seconds), late, tail)
+		return say("It was gone at the target already, verified at ", When(v.VerifiedAt, Seconds), late, tail)
 	case access.Standing:
-		return say(early, "The grant is over at ", When(v.EndedAt, Seconds), ", but ", v.who(v.Person),
+		return say("The grant was over at ", When(v.EndedAt, Seconds), ", but ", v.who(v.Person),
 			" had this access before it and ", Strong("still has it"), ": Elevate does not take away what it did not give.")
 	case access.Shared:
-		return say(early, "The grant is over at ", When(v.EndedAt, Seconds), ", but another grant gives ", v.who(v.Person),
+		return say("The grant was over at ", When(v.EndedAt, Seconds), ", but another grant gives ", v.who(v.Person),
 			" the same access, and it ", Strong("stays until that one ends"), ".")
 	}
-	return say(early, "Removed at ", When(v.EndedAt, Seconds), sessions, ", verified by reading the target back", late, tail)
+	return say("Removed at ", When(v.EndedAt, Seconds), sessions, ", verified by reading the target back", late, tail)
 }
 
 // foot is the fine print: what is true at the target, in as many words.
@@ -155,7 +188,10 @@ func (v view) foot() Text {
 			said = "This access was there before the request; Elevate will not take it away at the end."
 		}
 	}
-	return Text{Small: true, Spans: say(said+" Request ", Mono(string(v.ID)))}
+	if said != "" {
+		said += " "
+	}
+	return Text{Small: true, Spans: say(said+"Request ", Mono(string(v.ID)))}
 }
 
 // why is the text that explains the state, where somebody or something gave one.

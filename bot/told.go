@@ -42,9 +42,9 @@ func (v view) threadParts(n workflows.Note) []Part {
 	case workflows.NoteExtended:
 		return told("", "Extended by ", v.who(n.Actor.Person), ", until ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteOverdue:
-		return v.overdueParts()
+		return append(v.overdueParts(), v.callForHelp()...)
 	case workflows.NoteEnded:
-		return told(v.why(), v.proof())
+		return told(v.why(), "Ended", v.endedBy(), ". ", v.proof())
 	}
 	return nil
 }
@@ -101,6 +101,24 @@ func (v view) overdueParts() []Part {
 	return parts
 }
 
+// callForHelp calls those who gave the access: they can find somebody who ends it.
+func (v view) callForHelp() []Part {
+	var called []Span
+	seen := map[access.PersonID]bool{access.System: true}
+	for _, d := range v.Decisions {
+		if !seen[d.By.Person] {
+			seen[d.By.Person] = true
+			who := v.who(d.By.Person)
+			who.Mention = true
+			called = append(called, who)
+		}
+	}
+	if len(called) == 0 {
+		return nil
+	}
+	return []Part{Text{Spans: say(listed(called, mentionedLater), ", who approved it: please see that somebody looks.")}}
+}
+
 // personalCard is the message to one person about one thing that happened to their request; false where nothing is
 // said. May is what they may do now.
 func (v view) personalCard(n workflows.Note, to access.PersonID, may workflows.May) (Card, bool) {
@@ -130,9 +148,12 @@ func (v view) personal(n workflows.Note, to access.PersonID, may workflows.May) 
 		return "Access ends soon", told("", v.roleSpans(), " ends at ", When(v.EndsAt, Clock), ", in ", v.left(),
 			". Save your work, or ask for more time."), v.runningButtons(may)
 	case workflows.NoteExtended:
-		return "Access is extended", told("", by, " extended ", v.roleSpans(), ": it now ends at ", When(n.EndsAt, DateTime), "."), v.runningButtons(may)
+		return "Access is extended", told("", by, " extended ", v.roleSpans(), ": it now lasts until ", When(n.EndsAt, DateTime), "."), v.runningButtons(may)
 	case workflows.NoteEnded:
-		return "Access has ended", told("", v.roleSpans(), ": ", v.proof()), again
+		if v.ActivatedAt.IsZero() {
+			return "Access could not be given", told(v.why(), "The access to ", v.roleSpans(), " was not confirmed in time, so it was taken back. ", v.proof()), again
+		}
+		return "Access has ended", told("", v.roleSpans(), ": ended", v.endedBy(), ". ", v.proof()), again
 	case workflows.NoteFailed:
 		return "Access could not be given", told(n.Reason, "The target did not give ", v.roleSpans(),
 			". Nothing was granted. Show its answer to an administrator:"), again

@@ -139,7 +139,7 @@ func (b *Bot) whichRequest(ctx context.Context, p access.Person, c command) (Ans
 }
 
 func (b *Bot) mineAnswer(ctx context.Context, p access.Person, lead []Span) (Answer, error) {
-	card, err := b.mineCard(ctx, p, lead)
+	card, err := b.page(ctx, p, Card{Name: "mine", Title: "Your access"}, messageRoom, lead)
 	return Answer{Card: &card}, err
 }
 
@@ -291,7 +291,7 @@ func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.Re
 		return Answer{}, err
 	}
 	b.cfg.Acted()
-	return private("done", "Extended by "+howLong(more)+": it now ends at ", When(r.EndsAt, DateTime), "."), nil
+	return private("done", "Extended by "+howLong(more)+": it now lasts until ", When(r.EndsAt, DateTime), "."), nil
 }
 
 // helpCard lists the commands.

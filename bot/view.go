@@ -105,28 +105,26 @@ func roleSpans(r access.Role) []Span {
 // clock is a time in plain text, which no chat turns into the reader's zone: it names its own.
 func (v view) clock(t time.Time) string { return t.In(v.zone).Format("15:04 MST") }
 
-// asks says who wants what: "Ana asks for X for 1 hour."
-func (v view) asks() Text {
-	spans := []Span{v.who(v.Requester)}
-	if v.Requester == v.Person {
-		spans = append(spans, Say(" asks for "))
-	} else {
-		spans = append(spans, Say(" asks that "), v.who(v.Person), Say(" gets "))
-	}
-	spans = append(spans, v.roleSpans()...)
-	spans = append(spans, Say(" for "), Strong(howLong(v.Duration)))
-	if !v.Start.IsZero() {
-		spans = append(spans, Say(", starting "), When(v.Start, DateTime))
-	}
-	return Text{Spans: append(spans, Say("."))}
-}
+// asks says who wants what: "Ana asks for X for 1 hour." Once that is settled, it is what they asked for.
+func (v view) asks() Text { return Text{Spans: v.asksFor(v.roleSpans())} }
 
-// asksPlain is asks without markup.
-func (v view) asksPlain() string {
-	if v.Requester == v.Person {
-		return fmt.Sprintf("%s asks for %s for %s.", v.called(v.Requester), v.role(), howLong(v.Duration))
+// asksPlain is asks without markup, and without the role's id.
+func (v view) asksPlain() string { return v.plainly(v.asksFor(say(v.role()))) }
+
+func (v view) asksFor(role []Span) []Span {
+	verb := " asks"
+	if v.State != access.Pending {
+		verb = " asked"
 	}
-	return fmt.Sprintf("%s asks that %s gets %s for %s.", v.called(v.Requester), v.called(v.Person), v.role(), howLong(v.Duration))
+	spans := say(v.who(v.Requester), verb+" for ")
+	if v.Requester != v.Person {
+		spans = say(v.who(v.Requester), verb+" that ", v.who(v.Person), " be given ")
+	}
+	spans = say(spans, role, " for ", Strong(howLong(v.Duration)))
+	if !v.Start.IsZero() {
+		spans = say(spans, ", starting ", When(v.Start, DateTime))
+	}
+	return say(spans, ".")
 }
 
 // lastApproval is the decision that settled the request in its favour; nil where there is none yet.
