@@ -21,38 +21,53 @@ import (
 type Token struct {
 	Name   string          // says in the audit log which token was used
 	Person access.PersonID // whom it speaks for
-	Hash   string          // sha256:<64 hexadecimal digits>
+	Hash   string          // as HashToken gives it
 }
 
 // token is a Token ready to compare.
 type token struct {
 	name    string
 	person  access.PersonID
-	sum     []byte
+	hash    []byte
 	limiter *rate.Limiter // of all calls
 	acts    *rate.Limiter // of those that change something, and leave something in the store
 }
 
 const hashPrefix = "sha256:"
 
+// HashToken is what is kept of a token.
+func HashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hashPrefix + hex.EncodeToString(sum[:])
+}
+
+// CheckHash tells whether a text is what HashToken gives.
+func CheckHash(hash string) error {
+	digits, ok := strings.CutPrefix(hash, hashPrefix)
+	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 2*sha256.Size || digits != strings.ToLower(digits) {
+		return fmt.Errorf("write %s and the %d lower-case hexadecimal digits that sha256sum prints for the token", hashPrefix, 2*sha256.Size)
+	}
+	return nil
+}
+
 func parseTokens(tokens []Token, perSecond float64, burst int) ([]token, error) {
 	var out []token
 	var problems []error
 	names, hashes := map[string]bool{}, map[string]string{}
 	for i, t := range tokens {
-		sum, err := hex.DecodeString(strings.TrimPrefix(t.Hash, hashPrefix))
+		err := CheckHash(t.Hash)
 		switch {
 		case t.Name == "" || t.Person == "":
 			problems = append(problems, fmt.Errorf("token %d needs a name and a person", i+1))
 		case names[t.Name]:
 			problems = append(problems, fmt.Errorf("token %d: the name %q is taken by another token", i+1, t.Name))
-		case err != nil || len(sum) != sha256.Size || !strings.HasPrefix(t.Hash, hashPrefix):
-			problems = append(problems, fmt.Errorf("token %q: hash must be %s and 64 hexadecimal digits", t.Name, hashPrefix))
-		case hashes[string(sum)] != "":
-			problems = append(problems, fmt.Errorf("token %q has the same hash as token %q", t.Name, hashes[string(sum)]))
+		case err != nil:
+			problems = append(problems, fmt.Errorf("token %q: hash: %w", t.Name, err))
+		case hashes[t.Hash] != "":
+			problems = append(problems, fmt.Errorf("token %q has the same hash as token %q", t.Name, hashes[t.Hash]))
 		default:
-			names[t.Name], hashes[string(sum)] = true, t.Name
-			out = append(out, token{name: t.Name, person: t.Person, sum: sum,
+			names[t.Name], hashes[t.Hash] = true, t.Name
+			out = append(out, token{name: t.Name, person: t.Person, hash: []byte(t.Hash),
 				limiter: rate.NewLimiter(rate.Limit(perSecond), burst),
 				acts:    rate.NewLimiter(rate.Limit(perSecond/10), burst)})
 		}
@@ -70,10 +85,10 @@ func (a *API) authenticate(r *http.Request) (token, bool) {
 	credentials = strings.TrimSpace(credentials)
 	well := strings.EqualFold(scheme, "Bearer") && credentials != "" && len(credentials) <= longestToken &&
 		len(r.Header.Values("Authorization")) == 1
-	sum := sha256.Sum256([]byte(credentials[:min(len(credentials), longestToken)]))
+	sent := []byte(HashToken(credentials[:min(len(credentials), longestToken)]))
 	found := -1
 	for i, t := range a.tokens {
-		if subtle.ConstantTimeCompare(t.sum, sum[:]) == 1 {
+		if subtle.ConstantTimeCompare(t.hash, sent) == 1 {
 			found = i
 		}
 	}
