@@ -1,0 +1,62 @@
+package redis_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"elevate/storage/redis"
+	"elevate/storage/storagetest"
+	"elevate/workflows"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var prefixes atomic.Int64
+
+// prefix is a part of a shared server that no other test uses.
+func prefix() string { return fmt.Sprintf("t%d:", prefixes.Add(1)) }
+
+func open(t testing.TB, cfg redis.Config) *redis.Store {
+	t.Helper()
+	if cfg.Chats == nil {
+		cfg.Chats = storagetest.Chats()
+	}
+	s, err := redis.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return s
+}
+
+func onServer(r *storagetest.Redis, change func(*redis.Config)) storagetest.Options {
+	return storagetest.Options{
+		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+			cfg := redis.Config{URL: r.URL(), Prefix: prefix(), Now: clock.Now}
+			change(&cfg)
+			return open(t, cfg)
+		},
+		Pass:    func(_ *storagetest.Clock, d time.Duration) { time.Sleep(d) },
+		NoHours: "a redis-server's clock cannot be moved; the in-process server's can, and runs the same scripts",
+	}
+}
+
+func TestRedisKeepsThePromise(t *testing.T) {
+	t.Parallel()
+	r := storagetest.StartRedis(t)
+	storagetest.Run(t, onServer(r, func(*redis.Config) {}))
+}
+
+func TestOneShardKeepsThePromise(t *testing.T) {
+	t.Parallel()
+	r := storagetest.StartRedis(t)
+	storagetest.Run(t, onServer(r, func(c *redis.Config) { c.Shards = 1 }))
+}
