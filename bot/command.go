@@ -64,6 +64,8 @@ func parse(text string) command {
 	switch {
 	case name == "" && rest == "":
 		return command{verb: verbForm}
+	case name == "": // a word that cannot be seen
+		return parse(rest)
 	case slices.Contains(helpWords, name):
 		return command{verb: verbHelp}
 	case !slices.Contains(typedVerbs, verb(name)):
@@ -135,9 +137,7 @@ func word(text string) (first, rest string) {
 }
 
 // blank tells white space of every kind, also the kinds that phones and word processors put in.
-func blank(r rune) bool {
-	return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' || r == '\u2060'
-}
+func blank(r rune) bool { return unicode.IsSpace(r) }
 
 // simple is a word of a command as it was meant: lower case, without the quotes, the long dashes and the invisible
 // marks that keyboards add.
@@ -147,7 +147,7 @@ func simple(w string) string {
 		case '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2212':
 			return '-'
 		}
-		if blank(r) || unicode.Is(unicode.Cf, r) || unicode.IsControl(r) {
+		if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) {
 			return -1
 		}
 		return unicode.ToLower(r)

@@ -23,10 +23,13 @@ var units = []unit{
 	{time.Second, "s sec secs second seconds"},
 }
 
-// piece is a number and its unit at the start of a text. Four digits keep the longest sum far from overflowing.
-var piece = regexp.MustCompile(`^([0-9]{1,4}(?:[.,][0-9]{1,2})?)([a-z]+)`)
+// piece is a number and its unit at the start of a text.
+var piece = regexp.MustCompile(`^([0-9]{1,6}(?:[.,][0-9]{1,2})?)([a-z]+)`)
 
-var number = regexp.MustCompile(`^[0-9]{1,4}(?:[.,][0-9]{1,2})?$`)
+var number = regexp.MustCompile(`^[0-9]{1,6}(?:[.,][0-9]{1,2})?$`)
+
+// longest is what anything longer is taken for; no policy allows it.
+const longest = 10 * 365 * 24 * time.Hour
 
 // ParseDuration reads a length of time as people write it: 90m, 1h30m, 1.5h, 2 hours, 1d. It is false for everything
 // else, for no time at all, and for a bare number.
@@ -52,7 +55,7 @@ func leadingDuration(text string) (total time.Duration, rest string, ok bool) {
 		if !good {
 			return total, text, ok
 		}
-		total, text, shortest, ok = total+d, after, last, true
+		total, text, shortest, ok = min(total+d, longest), after, last, true
 	}
 }
 
@@ -72,10 +75,10 @@ func wholeDuration(w string, longer int) (total time.Duration, last int, ok bool
 		if err != nil {
 			return 0, longer, false
 		}
-		total += time.Duration(n * float64(units[u].length))
+		total += time.Duration(min(n*float64(units[u].length), float64(longest)))
 		w, last, ok = w[len(m[0]):], u, true
 	}
-	return total, last, ok
+	return min(total, longest), last, ok
 }
 
 // unitOf is the index of the unit that a word names; -1 where it names none.
