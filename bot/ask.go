@@ -39,7 +39,7 @@ func (b *Bot) typedRequest(ctx context.Context, who Who, p access.Person, c comm
 		return Answer{}, err
 	}
 	if !o.Eligible {
-		return private("refused", "You may not request ", roleSpans(o.Role), ". ", Mono("/elevate roles"), " lists the roles that you may request."), nil
+		return b.private("refused", "You may not request ", roleSpans(o.Role), ". ", Mono("/elevate roles"), " lists the roles that you may request."), nil
 	}
 	d.ticket, d.justification = splitTicket(o.TicketPattern, c.text)
 	if c.timed && c.duration <= 0 {
@@ -83,9 +83,9 @@ func (b *Bot) unknownRole(ctx context.Context, p access.Person, c command) (Answ
 			}
 		}
 		if len(meant) == 0 {
-			return private("refused", "There is no role or command “", quotedRole(name), "”. ", Mono("/elevate roles"), " finds roles, ", Mono("/elevate help"), " lists commands."), nil
+			return b.private("refused", "There is no role or command “", quotedRole(name), "”. ", Mono("/elevate roles"), " finds roles, ", Mono("/elevate help"), " lists commands."), nil
 		}
-		return private("refused", "There is no role or command “", quotedRole(name), "”. Did you mean ", or(meant), "?"), nil
+		return b.private("refused", "There is no role or command “", quotedRole(name), "”. Did you mean ", or(meant), "?"), nil
 	}
 	note := say("There is no role “", quotedRole(name), "”. Choose one.")
 	if len(meant) > 0 {

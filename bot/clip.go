@@ -78,8 +78,8 @@ func joins(r rune) bool {
 }
 
 // oneLine makes a name or a title safe to stand in a line of ours: no line breaks, no control characters, nothing that
-// turns the direction of what follows it.
-func oneLine(s string) string { return policy.CleanText(s) }
+// turns the direction of what follows it. No line of ours is longer than it leaves.
+func oneLine(s string) string { return policy.CleanText(clip(s, 500)) }
 
 // turns tells the characters that change the direction of text.
 func turns(r rune) bool {
@@ -179,14 +179,17 @@ func fitPart(p Part) Part {
 func fitSpans(spans []Span, n int) []Span {
 	out := make([]Span, 0, len(spans))
 	for _, s := range spans {
-		if s.Text == "" && s.Person == "" && s.Time.IsZero() {
-			continue
-		}
-		s.Text, s.Name = clip(literalLine(s.Text), n), clip(oneLine(s.Name), maxName)
-		n -= spanSize(s)
-		if n < 0 {
+		if n <= 0 {
 			return append(out, Say("…"))
 		}
+		if s.Text = literalLine(s.Text); s.Text != "" {
+			s.Text = clip(s.Text, n)
+		}
+		s.Name = clip(oneLine(s.Name), maxName)
+		if s.Text == "" && s.Person == "" && s.Time.IsZero() { // nothing of it could be shown
+			continue
+		}
+		n -= spanSize(s)
 		out = append(out, s)
 	}
 	return out

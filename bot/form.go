@@ -31,10 +31,10 @@ func (b *Bot) openDeny(ctx context.Context, p access.Person, id access.RequestID
 	may := b.cfg.Service.Allowed(ctx, p.ID, r)
 	if !may.Decide {
 		if r.State != access.Pending {
-			return private("stale", b.look(ctx, r).already()), nil
+			return b.private("stale", b.look(ctx, r).already()), nil
 		}
 		if may.Why == nil {
-			return private("refused", "The policy decides this request by itself; there is nothing to deny."), nil
+			return b.private("refused", "The policy decides this request by itself; there is nothing to deny."), nil
 		}
 		return Answer{}, may.Why
 	}
@@ -55,7 +55,7 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 	}
 	v := b.look(ctx, r)
 	if r.State != access.Active {
-		return private("stale", "Only active access can be extended. ", v.statusSpans()), nil
+		return b.private("stale", "Only active access can be extended. ", v.statusSpans()), nil
 	}
 	o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID)
 	if err != nil {
@@ -66,7 +66,7 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 		in.Options = append(in.Options, Option{Value: typed(l), Label: howLong(l)})
 	}
 	if len(in.Options) == 0 {
-		return private("refused", "The policy leaves no time to extend this by."), nil
+		return b.private("refused", "The policy leaves no time to extend this by."), nil
 	}
 	in.Initial = &in.Options[0]
 	return opened(Form{
@@ -94,7 +94,7 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 	case FormExtend:
 		answer, err = b.submitExtend(ctx, who, p, s)
 	default:
-		return private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
+		return b.private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
 	}
 	switch {
 	case err == nil:
@@ -173,7 +173,7 @@ func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer {
 		return Answer{Card: sorry}
 	}
 	if s.Form != FormRequest {
-		return private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
+		return b.private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
 	}
 	d, _ := drafted(s)
 	answer, err := b.openRequest(ctx, p, d)
@@ -192,7 +192,7 @@ func (b *Bot) deny(ctx context.Context, who Who, p access.Person, s Submission) 
 		return Answer{}, err
 	}
 	b.cfg.Acted()
-	return private("done", "Request ", Mono(string(s.Request)), " is denied. No access was granted."), nil
+	return b.private("done", "Request ", Mono(string(s.Request)), " is denied. No access was granted."), nil
 }
 
 func (b *Bot) submitExtend(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {

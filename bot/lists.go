@@ -23,7 +23,7 @@ const (
 
 // mine is what concerns one person.
 type mine struct {
-	active, open, recent, waiting []view
+	active, open, recent, waiting []*access.Record
 	moreRecent                    bool
 }
 
@@ -36,29 +36,21 @@ func (b *Bot) gather(ctx context.Context, p access.PersonID) (mine, error) {
 	}
 	for _, r := range open {
 		if r.State == access.Active || r.State == access.Deactivating {
-			m.active = append(m.active, b.glance(ctx, r))
+			m.active = append(m.active, r)
 		} else {
-			m.open = append(m.open, b.glance(ctx, r))
+			m.open = append(m.open, r)
 		}
 	}
-	slices.SortStableFunc(m.active, func(x, y view) int { return x.EndsAt.Compare(y.EndsAt) })
+	slices.SortStableFunc(m.active, func(x, y *access.Record) int { return x.EndsAt.Compare(y.EndsAt) })
 	recent, next, err := b.cfg.Service.Requests(ctx, p, workflows.Query{Person: p, Limit: maxRecent + 1,
 		States: []access.State{access.Ended, access.Denied, access.Cancelled, access.Lapsed, access.Failed}})
 	if err != nil {
 		return m, err
 	}
 	m.moreRecent = next != "" || len(recent) > maxRecent
-	for _, r := range recent[:min(len(recent), maxRecent)] {
-		m.recent = append(m.recent, b.glance(ctx, r))
-	}
-	waiting, err := b.cfg.Service.Waiting(ctx, p)
-	if err != nil {
-		return m, err
-	}
-	for _, r := range waiting {
-		m.waiting = append(m.waiting, b.glance(ctx, r))
-	}
-	return m, nil
+	m.recent = recent[:min(len(recent), maxRecent)]
+	m.waiting, err = b.cfg.Service.Waiting(ctx, p)
+	return m, err
 }
 
 // glance is as much of a view as a line of a list needs.
@@ -128,8 +120,12 @@ func (s *sheet) list(title string, n, most int, line func(int) Part) {
 	}
 	s.add(Heading{fmt.Sprintf("%s (%d)", title, n)})
 	for i := range n {
-		p := fitPart(line(i))
-		after, _ := s.left.less(p)
+		var p Part
+		after := s.left
+		if i < most {
+			p = fitPart(line(i))
+			after, _ = s.left.less(p)
+		}
 		if i == most || after.chars < spare.chars || after.blocks < spare.blocks {
 			s.add(Text{Small: true, Spans: say(fmt.Sprintf("… and %d more.", n-i))})
 			return
@@ -138,23 +134,12 @@ func (s *sheet) list(title string, n, most int, line func(int) Part) {
 	}
 }
 
-// requests adds a list of requests.
-func (s *sheet) requests(title string, views []view, most int, reader access.PersonID, buttons func(view) []Button) {
-	s.list(title, len(views), most, func(i int) Part {
-		return Item{Spans: views[i].line(reader), Buttons: buttons(views[i])}
+// requests adds a list of requests as a reader sees them.
+func (b *Bot) requests(ctx context.Context, s *sheet, reader access.PersonID, title string, records []*access.Record, most int, buttons func(view) []Button) {
+	s.list(title, len(records), most, func(i int) Part {
+		v := b.glance(ctx, records[i])
+		return Item{Spans: v.line(reader), Buttons: buttons(v)}
 	})
-}
-
-func (s *sheet) recent(m mine, p access.PersonID) {
-	s.requests("Recent", m.recent, maxRecent, p, func(v view) []Button {
-		if v.Requester != p {
-			return []Button{v.detailsButton()}
-		}
-		return []Button{v.againButton(), v.detailsButton()}
-	})
-	if m.moreRecent {
-		s.add(Text{Small: true, Spans: say("Older ones are in the audit log.")})
-	}
 }
 
 // requestButton opens the empty request form.
@@ -189,16 +174,24 @@ func (b *Bot) page(ctx context.Context, p access.Person, c Card, all room, lead 
 	mine := func(v view) []Button {
 		return append(v.ownButtons(b.cfg.Service.Allowed(ctx, p.ID, v.Record)), v.detailsButton())
 	}
-	s.requests("Active access", m.active, maxActive, p.ID, mine)
-	s.requests("Waiting for your decision", m.waiting, maxWaiting, p.ID, func(v view) []Button {
+	b.requests(ctx, s, p.ID, "Active access", m.active, maxActive, mine)
+	b.requests(ctx, s, p.ID, "Waiting for your decision", m.waiting, maxWaiting, func(v view) []Button {
 		return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
 	})
-	s.requests("Open requests", m.open, maxOpen, p.ID, mine)
+	b.requests(ctx, s, p.ID, "Open requests", m.open, maxOpen, mine)
 	if len(m.active)+len(m.waiting)+len(m.open) == 0 {
 		s.add(Text{Spans: say("You hold no access, and nothing waits for you.")})
 	}
 	s.add(requestButton())
-	s.recent(m, p.ID)
+	b.requests(ctx, s, p.ID, "Recent", m.recent, maxRecent, func(v view) []Button {
+		if v.Requester != p.ID {
+			return []Button{v.detailsButton()}
+		}
+		return []Button{v.againButton(), v.detailsButton()}
+	})
+	if m.moreRecent {
+		s.add(Text{Small: true, Spans: say("Older ones are in the audit log.")})
+	}
 	s.add(Text{Small: true, Spans: say("In any channel: ", Mono("/elevate ROLE 1h why you need it"), ", or ", Mono("/elevate help"))})
 	return fitTo(s.Card, all), nil
 }

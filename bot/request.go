@@ -2,7 +2,6 @@ package bot
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"elevate/workflows/access"
@@ -14,28 +13,6 @@ const (
 	mentionedAtFirst = 5
 	mentionedLater   = 10
 )
-
-// plainly is a line of spans as plain text, with times in the zone of the view.
-func (v view) plainly(spans []Span) string {
-	var b strings.Builder
-	for _, s := range spans {
-		switch {
-		case s.Person != "":
-			b.WriteString(isolate(s.Name))
-		case s.Time.IsZero():
-			b.WriteString(s.Text)
-		case s.Style == DateTime:
-			b.WriteString(s.Time.In(v.zone).Format("2 Jan, 15:04 MST"))
-		case s.Style == Date:
-			b.WriteString(s.Time.In(v.zone).Format("2 Jan"))
-		case s.Style == Seconds:
-			b.WriteString(s.Time.In(v.zone).Format("15:04:05 MST"))
-		default:
-			b.WriteString(v.clock(s.Time))
-		}
-	}
-	return b.String()
-}
 
 // requestCard is the message of a request, true in every state: what is asked for, where it stands, who may decide.
 func (v view) requestCard() Card {

@@ -82,7 +82,7 @@ func (v view) reminderCard() Card {
 	spans = say(spans, ". ", v.who(v.Requester), "'s request lapses at ", When(v.DecideBy, Clock), ".")
 	return fit(Card{
 		Name:    "reminder",
-		Summary: fmt.Sprintf("Still waiting: %s It lapses at %s.", v.asksPlain(), v.clock(v.DecideBy)),
+		Summary: fmt.Sprintf("Still waiting: %s It lapses at %s.", v.asksPlain(), v.plainly(say(When(v.DecideBy, Clock)))),
 		Parts:   []Part{Text{Spans: spans}},
 	})
 }

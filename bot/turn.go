@@ -85,9 +85,9 @@ func unmarked(text string) string { return strings.ReplaceAll(text, "`", "") }
 func refusalSpans(r *access.Refusal) []Span { return marked(r.Text) }
 
 // private is a short answer for one person.
-func private(name string, spans ...any) Answer {
-	v := view{}
-	return Answer{Card: ptr(fit(Card{Name: name, Summary: v.plainly(say(spans...)), Parts: []Part{Text{Spans: say(spans...)}}}))}
+func (b *Bot) private(name string, spans ...any) Answer {
+	line := say(spans...)
+	return Answer{Card: ptr(fit(Card{Name: name, Summary: plainly(line, b.cfg.Location), Parts: []Part{Text{Spans: line}}}))}
 }
 
 func ptr(c Card) *Card { return &c }
@@ -120,9 +120,9 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 		card, err := b.rolesCard(ctx, p, c.text)
 		return Answer{Card: &card}, err
 	case verbReview:
-		return private("missing", "Reviews are not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
+		return b.private("missing", "Reviews are not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
 	case verbMFA:
-		return private("missing", "A second factor in chat is not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
+		return b.private("missing", "A second factor in chat is not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
 	}
 	if c.id == "" {
 		return b.whichRequest(ctx, p, c)
@@ -185,7 +185,7 @@ func (b *Bot) click(ctx context.Context, who Who, p access.Person, c Click) (Ans
 	}
 	id, err := access.ParseID(string(c.Request))
 	if err != nil {
-		return private("refused", "This button no longer works. Use ", Mono("/elevate mine"), " to find the request."), nil
+		return b.private("refused", "This button no longer works. Use ", Mono("/elevate mine"), " to find the request."), nil
 	}
 	switch c.Action {
 	case ActApprove:
@@ -203,7 +203,7 @@ func (b *Bot) click(ctx context.Context, who Who, p access.Person, c Click) (Ans
 	case ActAgain:
 		return b.openAgain(ctx, p, id)
 	}
-	return private("refused", "This button belongs to another version of Elevate. Use ", Mono("/elevate show "+string(id)), " instead."), nil
+	return b.private("refused", "This button belongs to another version of Elevate. Use ", Mono("/elevate show "+string(id)), " instead."), nil
 }
 
 // refused answers an error about a request. One that is settled already is told of by who settled it and when.
@@ -212,7 +212,7 @@ func (b *Bot) refused(ctx context.Context, who Who, p access.Person, id access.R
 		deciding := doing == string(ActApprove) || doing == string(ActDeny)
 		r, loadErr := b.cfg.Service.Request(ctx, p.ID, id)
 		if loadErr == nil && (r.State.Terminal() || deciding && r.State != access.Pending) {
-			return private("stale", b.look(ctx, r).already())
+			return b.private("stale", b.look(ctx, r).already())
 		}
 	}
 	return b.sorry(err, who, doing)
@@ -258,7 +258,7 @@ func (b *Bot) approve(ctx context.Context, who Who, p access.Person, id access.R
 		return Answer{}, nil
 	}
 	v := b.look(ctx, r)
-	return private("done", "You approved. ", v.statusSpans()), nil
+	return b.private("done", "You approved. ", v.statusSpans()), nil
 }
 
 func (b *Bot) cancel(ctx context.Context, who Who, p access.Person, id access.RequestID) (Answer, error) {
@@ -268,9 +268,9 @@ func (b *Bot) cancel(ctx context.Context, who Who, p access.Person, id access.Re
 	}
 	b.cfg.Acted()
 	if r.State == access.Deactivating {
-		return private("done", "The access was being set up, so it is being taken back. You are told when it is gone."), nil
+		return b.private("done", "The access was being set up, so it is being taken back. You are told when it is gone."), nil
 	}
-	return private("done", "Request ", Mono(string(id)), " is cancelled. No access was granted."), nil
+	return b.private("done", "Request ", Mono(string(id)), " is cancelled. No access was granted."), nil
 }
 
 func (b *Bot) end(ctx context.Context, who Who, p access.Person, id access.RequestID, reason string) (Answer, error) {
@@ -280,9 +280,9 @@ func (b *Bot) end(ctx context.Context, who Who, p access.Person, id access.Reque
 	}
 	b.cfg.Acted()
 	if r.State == access.Cancelled {
-		return private("done", "Request ", Mono(string(id)), " had not begun and is cancelled. No access was granted."), nil
+		return b.private("done", "Request ", Mono(string(id)), " had not begun and is cancelled. No access was granted."), nil
 	}
-	return private("done", "The access is being taken away. You are told when the target was read back."), nil
+	return b.private("done", "The access is being taken away. You are told when the target was read back."), nil
 }
 
 func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.RequestID, more time.Duration) (Answer, error) {
@@ -291,7 +291,7 @@ func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.Re
 		return Answer{}, err
 	}
 	b.cfg.Acted()
-	return private("done", "Extended by "+howLong(more)+": it now lasts until ", When(r.EndsAt, DateTime), "."), nil
+	return b.private("done", "Extended by "+howLong(more)+": it now lasts until ", When(r.EndsAt, DateTime), "."), nil
 }
 
 // helpCard lists the commands.

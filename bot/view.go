@@ -102,8 +102,37 @@ func roleSpans(r access.Role) []Span {
 	return []Span{Strong(title), Say(" ("), Mono(clip(string(r.ID), maxRole)), Say(")")}
 }
 
-// clock is a time in plain text, which no chat turns into the reader's zone: it names its own.
-func (v view) clock(t time.Time) string { return t.In(v.zone).Format("15:04 MST") }
+// plainly is a line of spans as plain text, with times in the zone of the view.
+func (v view) plainly(spans []Span) string { return plainly(spans, v.zone) }
+
+// plainly is a line of spans as plain text, which no chat turns into the reader's zone: times name their own.
+func plainly(spans []Span, zone *time.Location) string {
+	var b strings.Builder
+	for _, s := range spans {
+		switch {
+		case s.Person != "":
+			b.WriteString(isolate(s.Name))
+		case s.Time.IsZero():
+			b.WriteString(s.Text)
+		default:
+			b.WriteString(s.Time.In(zone).Format(s.Style.layout()))
+		}
+	}
+	return b.String()
+}
+
+// layout is a style as plain text has it.
+func (s TimeStyle) layout() string {
+	switch s {
+	case DateTime:
+		return "2 Jan, 15:04 MST"
+	case Date:
+		return "2 Jan"
+	case Seconds:
+		return "15:04:05 MST"
+	}
+	return "15:04 MST"
+}
 
 // asks says who wants what: "Ana asks for X for 1 hour." Once that is settled, it is what they asked for.
 func (v view) asks() Text { return Text{Spans: v.asksFor(v.roleSpans())} }
