@@ -224,26 +224,38 @@ func (d *Drainer) learn(ctx context.Context) error {
 // forgetWritten lets the store forget the events that are in the files already, because a crash came before it could
 // be told, and gives the others.
 func (d *Drainer) forgetWritten(ctx context.Context, events []Event) ([]Event, error) {
-	written := make(map[string]bool, len(d.head.IDs)+len(d.files.tail.ids))
-	for _, id := range slices.Concat(d.head.IDs, d.files.tail.ids) {
-		written[id] = true
+	lines, _, err := encode(d.head.Head, events)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := marks(lines)
+	if err != nil {
+		return nil, err
+	}
+	written := make(map[mark]bool, len(d.head.Events)+len(d.files.tail.marks))
+	for _, m := range slices.Concat(d.head.Events, d.files.tail.marks) {
+		written[m] = true
 	}
 	var fresh []Event
-	var known []string
-	for _, e := range events {
-		if written[e.ID] {
-			known = append(known, e.ID)
+	var known []mark
+	for i, m := range asked {
+		if written[m] {
+			known = append(known, m)
 			continue
 		}
-		fresh = append(fresh, e)
-	}
-	if len(known) == 0 {
-		return fresh, nil
+		fresh = append(fresh, events[i])
 	}
 	return fresh, d.forget(ctx, known)
 }
 
-func (d *Drainer) forget(ctx context.Context, ids []string) error {
+func (d *Drainer) forget(ctx context.Context, events []mark) error {
+	if len(events) == 0 {
+		return nil
+	}
+	ids := make([]string, len(events))
+	for i, m := range events {
+		ids[i] = m.ID
+	}
 	if err := d.store.Drained(ctx, ids); err != nil {
 		return fmt.Errorf("forget drained events: %w", err)
 	}
@@ -280,7 +292,7 @@ func (d *Drainer) settle(ctx context.Context, fresh []Event) (ours bool, err err
 	if err := d.put(ctx, key, next, passedFor); err != nil {
 		return false, err
 	}
-	return ours, d.forget(ctx, next.IDs)
+	return ours, d.forget(ctx, next.Events)
 }
 
 // follow goes to a position that was settled instead of lines. One that another replica left there is no news to the
@@ -305,7 +317,7 @@ func (d *Drainer) follow(ctx context.Context, settled []byte, ours bool) error {
 // between the two, or the store lost its newest state), the position that they lead to.
 func (d *Drainer) proposal(fresh []Event) ([]byte, error) {
 	if t := d.files.tail; t.head.Seq > d.head.Head.Seq {
-		return position{Head: t.head, IDs: t.ids}.text()
+		return position{Head: t.head, Events: t.marks}.text()
 	}
 	lines, _, err := encode(d.head.Head, fresh)
 	return lines, err

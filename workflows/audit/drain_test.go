@@ -312,6 +312,22 @@ func TestEventsThatTheStoreBringsBackAreNotWrittenAgain(t *testing.T) {
 	requireWhole(t, 6, dir)
 }
 
+func TestNewEventUnderAnOldIDIsWritten(t *testing.T) {
+	t.Parallel()
+	c, dir := newClock(), t.TempDir()
+	store := newMemory(c.Now)
+	d := replica(t, "a", dir, store, Config{Now: c.Now})
+	store.add(sample(1))
+	drainAll(t, d)
+	second := sample(2)
+	second.ID = sample(1).ID
+	store.add(second)
+	drainAll(t, d)
+	if report, err := Verify([]string{dir}, Expect{}); err != nil || !report.OK() || report.Lines != 2 {
+		t.Errorf("%+v, %v; want two lines", report, err)
+	}
+}
+
 func TestStoreKeepsNoLinesThatAreWritten(t *testing.T) {
 	t.Parallel()
 	c := newClock()

@@ -105,14 +105,14 @@ func firstSeq(path string) (int64, error) {
 
 // tail is what a folder's newest file ends with.
 type tail struct {
-	path string // "": the folder has no line
-	size int64
-	head Head
-	ids  []string // of the newest events, oldest first
-	torn int64    // bytes of an unfinished line that were cut off
+	path  string // "": the folder has no line
+	size  int64
+	head  Head
+	marks []mark // of the newest events, oldest first
+	torn  int64  // bytes of an unfinished line that were cut off
 }
 
-// recentBytes is how much of the newest file is read for the ids of its events: more than one line.
+// recentBytes is how much of the newest file is read for the marks of its events: more than one line.
 const recentBytes = 2 * maxLine
 
 // repair cuts an unfinished last line off the newest file of a folder, removes that file where nothing else is in it,
@@ -171,21 +171,22 @@ func repairFile(path string) (tail, error) {
 	return t, t.read(end[:whole], from > 0)
 }
 
-// read takes the head and the ids from the end of a file. The piece of a line at its beginning is left out.
+// read takes the head and the marks from the end of a file; cut tells that it begins in the middle of a line.
 func (t *tail) read(end []byte, cut bool) error {
-	lines := bytes.Split(bytes.TrimSuffix(end, []byte("\n")), []byte("\n"))
-	last := lines[len(lines)-1]
+	lines := bytes.TrimSuffix(end, []byte("\n"))
+	last := lines[bytes.LastIndexByte(lines, '\n')+1:]
 	seq, _, err := place(last)
 	if err != nil {
 		return fmt.Errorf("%s: the last line: %w; move the file away, keep it, and start again", t.path, err)
 	}
 	t.head = after(seq, last)
-	if cut && len(lines) > 1 {
-		lines = lines[1:]
-	}
-	for _, raw := range lines {
-		if l, err := decode(raw); err == nil { // what cannot be read is for the verification to tell
-			t.ids = append(t.ids, l.ID)
+	for raw := range bytes.Lines(end) {
+		if cut {
+			cut = false
+			continue
+		}
+		if m, err := marks(raw); err == nil { // what cannot be read is for the verification to tell
+			t.marks = append(t.marks, m...)
 		}
 	}
 	return nil

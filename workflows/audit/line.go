@@ -69,6 +69,28 @@ const (
 
 var errNotALine = errors.New("this is no line of an audit log")
 
+// mark recognises an event that was written: its id, and the beginning of the hash of what the line says of it. An id
+// alone would take a new event for an old one, should a store that lost its newest state give the same id twice.
+type mark struct {
+	ID  string `json:"id"`
+	Sum string `json:"sum"`
+}
+
+// marks gives the marks of whole lines.
+func marks(lines []byte) ([]mark, error) {
+	var out []mark
+	for raw := range bytes.Lines(lines) {
+		l, err := decode(raw)
+		if err != nil {
+			return nil, err
+		}
+		_, event, _ := bytes.Cut(raw, []byte(l.Prev+afterPrev))
+		sum := sha256.Sum256(bytes.TrimSuffix(event, []byte("\n")))
+		out = append(out, mark{ID: l.ID, Sum: hex.EncodeToString(sum[:8])})
+	}
+	return out, nil
+}
+
 // place reads the number of a raw line and the hash that it gives for the line before.
 func place(raw []byte) (seq int64, prev Head, err error) {
 	rest, ok := bytes.CutPrefix(raw, []byte(beforeSeq))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -150,7 +151,7 @@ func (l *Log) put(lines []byte, next tail) error {
 		return err
 	}
 	l.tail.size += int64(len(lines))
-	l.tail.head, l.tail.ids = next.head, next.ids
+	l.tail.head, l.tail.marks = next.head, next.marks
 	return nil
 }
 
@@ -160,14 +161,14 @@ func (l *Log) measure(lines []byte) (tail, error) {
 	if err := next.read(lines, false); err != nil {
 		return tail{}, err
 	}
-	next.ids = append(l.tail.ids, next.ids...)
-	if n := len(next.ids) - recentEvents; n > 0 {
-		next.ids = append([]string(nil), next.ids[n:]...)
+	next.marks = append(l.tail.marks, next.marks...)
+	if n := len(next.marks) - recentEvents; n > 0 {
+		next.marks = slices.Clone(next.marks[n:])
 	}
 	return next, nil
 }
 
-// recentEvents is how many ids are remembered: several batches.
+// recentEvents is how many marks are remembered: those of several batches.
 const recentEvents = 4 * maxBatch
 
 // turn makes sure that l.file is the one that the lines belong into.

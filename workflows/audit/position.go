@@ -27,9 +27,9 @@ func settleKey(h Head) string { return "audit:after:" + strconv.FormatInt(h.Seq,
 // position is how far the chain has come, as replicas tell each other.
 type position struct {
 	Head Head `json:"head"`
-	// IDs are the events of the lines last written. The store is told to forget them after this is stored, so they
-	// may come from it again.
-	IDs []string `json:"ids,omitempty"`
+	// Events are those of the lines last written. The store is told to forget them after this is stored, so they may
+	// come from it again.
+	Events []mark `json:"events,omitempty"`
 	// CaughtUp is when nothing was left in the store.
 	CaughtUp time.Time `json:"caught_up,omitzero"`
 }
@@ -55,18 +55,20 @@ func areLines(settled []byte) bool { return bytes.HasPrefix(settled, []byte(befo
 
 // reach gives the position that lines lead to, and those of them that come after a line that is there already.
 func reach(lines []byte, there Head) (to position, missing []byte, err error) {
+	if to.Events, err = marks(lines); err != nil {
+		return position{}, nil, fmt.Errorf("read settled lines from the store: %w", err)
+	}
 	missing = lines
-	for rest := lines; len(rest) > 0; {
-		var raw []byte
-		raw, rest, _ = bytes.Cut(rest, []byte("\n"))
-		l, err := decode(raw)
+	read := 0
+	for raw := range bytes.Lines(lines) {
+		read += len(raw)
+		raw = bytes.TrimSuffix(raw, []byte("\n"))
+		seq, _, err := place(raw)
 		if err != nil {
 			return position{}, nil, fmt.Errorf("read settled lines from the store: %w", err)
 		}
-		to.Head = after(l.Seq, raw)
-		to.IDs = append(to.IDs, l.ID)
-		if to.Head == there {
-			missing = rest
+		if to.Head = after(seq, raw); to.Head == there {
+			missing = lines[read:]
 		}
 	}
 	if there.Seq > to.Head.Seq {
