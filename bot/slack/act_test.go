@@ -1,0 +1,536 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"elevate/bot"
+	"elevate/bot/slack/slackfake"
+)
+
+func TestWordsAreAnsweredInTheAcknowledgement(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		ack := k.fake.As("U0ANA").Type("C0ACCESS", "roles <prod> & co")
+		if got, want := ack.Text(), "You typed roles &lt;prod&gt; &amp; co"; got != want {
+			t.Errorf("the answer is %q, want %q", got, want)
+		}
+		if ack.JSON()["response_type"] != "ephemeral" {
+			t.Error("the answer is not private")
+		}
+		if got := k.bot.all(); len(got) != 1 || got[0] != `U0ANA typed "roles <prod> & co"` {
+			t.Errorf("the bot heard %q", got)
+		}
+	})
+}
+
+func TestFormOpensAfterTheAcknowledgement(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+		ana := k.fake.As("U0ANA")
+		ok(t, ana.Type("C0ACCESS", ""))
+		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
+		if got := k.fake.Dialog("U0ANA").Title(); got != "Request access" {
+			t.Errorf("the form is titled %q", got)
+		}
+	})
+}
+
+func TestFormThatDoesNotOpenIsExplained(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]slackfake.Fault{
+		"expired":  {Error: "expired_trigger_id"},
+		"broken":   {Status: 500},
+		"proxy":    {Body: "{}"},
+		"not ok":   {Body: `{"ok":false}`},
+		"cut":      {Reset: true},
+		"too many": {Status: 429, RetryAfter: "30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t)
+			k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+			k.fake.Misbehave("views.open", fault)
+			ok(t, k.fake.As("U0ANA").Type("C0ACCESS", ""))
+			k.fake.Await(t, "an explanation", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+			if got := k.fake.Whispers("C0ACCESS")[0]; got.Text != saysNoForm || got.To != "U0ANA" {
+				t.Errorf("told %q to %s", got.Text, got.To)
+			}
+		})
+	}
+}
+
+func TestFormConversation(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+		k.bot.refresh = func(s bot.Submission) bot.Answer { return bot.Answer{Form: theForm(s.Values["role"])} }
+		k.bot.suggest = func(input, typed string) []bot.Option {
+			return []bot.Option{{Value: "prod-db-admin", Label: "Production database admin", Detail: typed}}
+		}
+		wrong := true
+		k.bot.submit = func(s bot.Submission) bot.Answer {
+			if wrong {
+				wrong = false
+				return bot.Answer{Errors: map[string]string{"ticket": "Tickets look like INC-4711.", "start": "That is in the past."}}
+			}
+			return bot.Answer{Card: says("Sent.")}
+		}
+		ana := k.fake.As("U0ANA")
+		ok(t, ana.Type("C0ACCESS", ""))
+		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
+
+		found, err := ana.Suggest("role", "prod")
+		if err != nil || !slices.Equal(found, []string{"prod-db-admin"}) {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		fill(t, ana, "justification", "restart the workers")
+		fill(t, ana, "role", "prod-db-admin")
+		k.fake.Await(t, "the ticket's input", func() bool {
+			ack, _ := ana.Fill("ticket", "INC")
+			return ack.Status == http.StatusOK
+		})
+		if got := k.fake.Dialog("U0ANA").State["justification"]; got != "restart the workers" {
+			t.Errorf("the justification was lost in the refresh: %q", got)
+		}
+		fill(t, ana, "duration", "2h")
+		submit(t, ana)
+		dialog := k.fake.Dialog("U0ANA")
+		if dialog == nil || dialog.Errors["input.ticket"] != "Tickets look like INC-4711." || len(dialog.Errors) != 2 {
+			t.Fatalf("shown errors: %+v", dialog)
+		}
+		fill(t, ana, "ticket", "INC-4711")
+		submit(t, ana)
+		if got := k.fake.Dialog("U0ANA"); got == nil || slackfake.Button(got.Blocks(), "x") != nil || !strings.Contains(fmt.Sprint(got.Blocks()), "Sent.") {
+			t.Errorf("the answer is not shown in the form's place: %+v", got)
+		}
+		heard := k.bot.all()
+		want := "U0ANA submitted request  map[duration:2h justification:restart the workers role:prod-db-admin ticket:INC-4711]"
+		if !slices.Contains(heard, want) {
+			t.Errorf("the bot heard %q, want %q in it", heard, want)
+		}
+	})
+}
+
+func fill(t *testing.T, p *slackfake.Person, input, value string) {
+	t.Helper()
+	ack, err := p.Fill(input, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok(t, ack)
+}
+
+func submit(t *testing.T, p *slackfake.Person) slackfake.Ack {
+	t.Helper()
+	ack, err := p.Submit()
+	if err != nil || ack.Err != nil || ack.Status != http.StatusOK {
+		t.Fatalf("submitted: %d %s, %v, %v", ack.Status, ack.Body, ack.Err, err)
+	}
+	return ack
+}
+
+// opened gives somebody a filled-in form.
+func (k *kit) opened(t *testing.T, user string) *slackfake.Person {
+	t.Helper()
+	k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+	p := k.fake.As(user)
+	ok(t, p.Type("C0ACCESS", ""))
+	k.fake.Await(t, "the form", func() bool { return k.fake.Dialog(user) != nil })
+	fill(t, p, "role", "prod-db-admin")
+	fill(t, p, "duration", "1h")
+	fill(t, p, "justification", "restart the workers")
+	return p
+}
+
+func (k *kit) countHeard(prefix string) int {
+	n := 0
+	for _, h := range k.bot.all() {
+		if strings.HasPrefix(h, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestFormSentTwiceIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		ana := k.opened(t, "U0ANA")
+		first, err := ana.Submission()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ana.Submission() // the person presses the button once more: another trigger
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answers []string
+		for _, payload := range []map[string]any{first, first, again} {
+			ack := k.fake.Send("view_submission", payload)
+			if ack.Status != http.StatusOK {
+				t.Fatalf("answered %d", ack.Status)
+			}
+			answers = append(answers, string(ack.Body))
+		}
+		if n := k.countHeard("U0ANA submitted"); n != 1 {
+			t.Errorf("the bot got the form %d times", n)
+		}
+		if answers[0] != answers[1] || answers[0] != answers[2] || !strings.Contains(answers[0], "You sent request") {
+			t.Errorf("the answers differ: %q", answers)
+		}
+	})
+}
+
+func TestClickIsRecordedThenDoneThenAnsweredPrivately(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		m := k.posted(t)
+		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
+		k.fake.Await(t, "the private answer", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+		if got := k.fake.Whispers("C0ACCESS")[0]; got.Text != "You clicked approve" || got.To != "U0BEN" {
+			t.Errorf("told %q to %s", got.Text, got.To)
+		}
+		want := fmt.Sprintf("U0BEN clicked approve %s on C0ACCESS:%s", theRequest, m.TS)
+		if got := k.bot.all(); len(got) != 1 || got[0] != want {
+			t.Errorf("the bot heard %q, want %q", got, want)
+		}
+	})
+}
+
+func TestClickDeliveredOftenIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		payload := k.fake.As("U0BEN").Press(k.posted(t), "Approve")
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				if ack := k.fake.Send("block_actions", payload); ack.Status != http.StatusOK {
+					t.Errorf("answered %d %v", ack.Status, ack.Err)
+				}
+			})
+		}
+		all.Wait()
+		k.fake.Await(t, "the private answer", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+		k.stop()
+		if n := k.countHeard("U0BEN clicked approve"); n != 1 {
+			t.Errorf("the bot got the click %d times", n)
+		}
+	})
+}
+
+func TestTwoClicksAreTwo(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	m := k.posted(t)
+	for range 2 {
+		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
+	}
+	k.fake.Await(t, "two answers", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 2 })
+}
+
+// TestReplayedRequestHasNoSecondEffect sends the same signed request a thousand times, at once and much later.
+func TestReplayedRequestHasNoSecondEffect(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	_, body := slackfake.Body("command", k.fake.As("U0ANA").Command("C0ACCESS", "prod-db-admin 1h because"))
+	at := k.clock.now()
+	client := &http.Client{}
+	t.Cleanup(client.CloseIdleConnections)
+	send := func() slackfake.Ack {
+		return slackfake.Do(client, slackfake.Sign(k.url+"/slack/commands", body, slackfake.SigningSecret, at))
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 50 {
+				if ack := send(); ack.Status != http.StatusOK {
+					t.Errorf("answered %d %v", ack.Status, ack.Err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	k.clock.advance(4*time.Minute + 59*time.Second)
+	if got := send().Text(); got != "You typed prod-db-admin 1h because" {
+		t.Errorf("the late replay is answered %q, want the first answer", got)
+	}
+	k.clock.advance(2 * time.Second)
+	if got := send().Status; got != http.StatusUnauthorized {
+		t.Errorf("a request of more than five minutes ago is answered %d", got)
+	}
+	if n := len(k.bot.all()); n != 1 {
+		t.Errorf("the bot was asked %d times", n)
+	}
+}
+
+func TestButtonsThatOpenSomething(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		k.bot.click = func(c bot.Click) bot.Answer {
+			if c.Action == bot.ActDeny {
+				return bot.Answer{Form: &bot.Form{
+					Name: bot.FormDeny, Title: "Deny request", Submit: "Deny", Request: c.Request,
+					Intro:  []bot.Part{bot.Quote{Text: "because"}},
+					Inputs: []bot.Input{{Name: "reason", Kind: bot.Area, Label: "Why not?", MinLength: 1, MaxLength: 500}},
+				}}
+			}
+			return bot.Answer{Card: says("All about it")}
+		}
+		ben := k.fake.As("U0BEN")
+		m := k.posted(t)
+		ok(t, k.fake.Send("block_actions", ben.Press(m, "Deny…")))
+		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0BEN") != nil })
+		if _, err := ben.Submit(); err == nil {
+			t.Error("the form can be sent off without a reason")
+		}
+		fill(t, ben, "reason", "not now")
+		submit(t, ben)
+		ben.Close()
+		if want := fmt.Sprintf("U0BEN submitted deny %s map[reason:not now]", theRequest); !slices.Contains(k.bot.all(), want) {
+			t.Errorf("the bot heard %q, want %q in it", k.bot.all(), want)
+		}
+		ok(t, k.fake.Send("block_actions", ben.Press(m, "Details")))
+		k.fake.Await(t, "the details", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+	})
+}
+
+func TestHome(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		ana := k.fake.As("U0ANA")
+		ok(t, ana.OpenHome())
+		k.fake.Await(t, "the page", func() bool { return k.fake.Home("U0ANA") != nil })
+		before := k.fake.Home("U0ANA")
+
+		ok(t, k.fake.Send("block_actions", ana.PressView(before, "End now")))
+		k.fake.Await(t, "the answer in a dialog", func() bool { return k.fake.Dialog("U0ANA") != nil })
+		k.fake.Await(t, "the page anew", func() bool { return k.fake.Home("U0ANA").Hash != before.Hash })
+		ana.Close()
+
+		// A dialog can be opened for three seconds after the click. Later the answer comes as a personal message.
+		k.bot.hang = make(chan struct{})
+		ok(t, k.fake.Send("block_actions", ana.PressView(k.fake.Home("U0ANA"), "End now")))
+		k.fake.Await(t, "the click", func() bool { return k.countHeard("U0ANA clicked end") == 2 || poke(k) })
+		k.clock.advance(time.Minute)
+		close(k.bot.hang)
+		k.fake.Await(t, "a personal message", func() bool { return len(k.fake.Messages(k.fake.DM("U0ANA"))) == 1 })
+	})
+}
+
+// poke makes the fake look again at what it waits for: the parrot does not tell it when it is asked.
+func poke(k *kit) bool {
+	_, _ = k.slack.api.AuthTestContext(context.Background())
+	return false
+}
+
+func TestShortcutOpensTheForm(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		k.bot.click = func(bot.Click) bot.Answer { return bot.Answer{Form: theForm("")} }
+		ok(t, k.fake.As("U0ANA").Shortcut("elevate_request"))
+		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
+		ok(t, k.fake.As("U0BEN").Shortcut("somebody_elses"))
+	})
+}
+
+// TestStrangersAreRefused walks everybody who may not speak to Elevate through every way of speaking to it.
+func TestStrangersAreRefused(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{
+		"U0GUEST": saysGuest, "U0ONE": saysGuest, "U0GONE": saysGone, "U0ALIEN": saysForeign, "U0UNKNOWN": saysForeign,
+		slackfake.BotUser: saysApp,
+	} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t)
+			m := k.posted(t)
+			p := k.fake.As(user)
+			if got := p.Type("C0ACCESS", "mine").Text(); got != want {
+				t.Errorf("a command is answered %q, want %q", got, want)
+			}
+			whispers := len(k.fake.Whispers("C0ACCESS"))
+			for i, name := range []string{"Approve", "Details"} {
+				ok(t, k.fake.Send("block_actions", p.Press(m, name)))
+				k.fake.Await(t, "a refusal", func() bool { return len(k.fake.Whispers("C0ACCESS")) == whispers+i+1 })
+			}
+			for _, w := range k.fake.Whispers("C0ACCESS") {
+				if w.Text != want || w.To != user {
+					t.Errorf("told %q to %s", w.Text, w.To)
+				}
+			}
+			ok(t, p.OpenHome())
+			form := k.slack.render.form(context.Background(), *theForm(""))
+			view := asView(t, form)
+			for _, kind := range []string{"view_submission", "block_suggestion"} {
+				team := slackfake.Team
+				if user == "U0ALIEN" {
+					team = "T999"
+				}
+				ack := k.fake.Send(kind, map[string]any{
+					"type": kind, "user": map[string]any{"id": user, "team_id": team}, "team": map[string]any{"id": team},
+					"view": view, "action_id": "role", "value": "prod", "trigger_id": "1",
+				})
+				if kind == "block_suggestion" && string(ack.Body) != `{"options":[]}` {
+					t.Errorf("a search is answered %s", ack.Body)
+				}
+				if kind == "view_submission" && !strings.Contains(string(ack.Body), want) {
+					t.Errorf("a form is answered %s, want %q in it", ack.Body, want)
+				}
+			}
+			k.stop()
+			if got := k.bot.all(); len(got) != 0 {
+				t.Errorf("the bot heard %q", got)
+			}
+		})
+	}
+}
+
+// asView is a dialog as Slack sends it back, with something filled in.
+func asView(t *testing.T, v any) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	out["id"], out["hash"] = "V1", "h1"
+	out["state"] = map[string]any{"values": map[string]any{
+		"input.role": map[string]any{"role": map[string]any{"type": "external_select", "selected_option": map[string]any{"value": "prod-db-admin"}}},
+	}}
+	return out
+}
+
+func TestUnreachableSlackMeansNo(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]slackfake.Fault{
+		"500": {Times: -1, Status: 500}, "429": {Times: -1, Status: 429, RetryAfter: "30"}, "empty": {Times: -1, Body: "{}"},
+		"not ok": {Times: -1, Body: `{"ok":false}`}, "cut": {Times: -1, Reset: true}, "hung": {Times: -1, Hang: true},
+		"someone else": {Times: -1, Body: `{"ok":true,"user":{"id":"U0BEN","team_id":"T111"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t, func(cfg *Config) {
+				if fault.Hang {
+					cfg.AckWithin = time.Second
+				}
+			})
+			k.fake.Misbehave("users.info", fault)
+			if got := k.fake.As("U0ANA").Type("C0ACCESS", "mine").Text(); got != saysUnreachable {
+				t.Errorf("answered %q, want %q", got, saysUnreachable)
+			}
+			if got := k.bot.all(); len(got) != 0 {
+				t.Errorf("the bot heard %q", got)
+			}
+		})
+	}
+}
+
+func TestAccountIsAskedForOnceAMinute(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	ana := k.fake.As("U0ANA")
+	for range 5 {
+		ana.Type("C0ACCESS", "mine")
+	}
+	if n := len(k.fake.Calls("users.info")); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	k.fake.AddUser(slackfake.User{ID: "U0ANA", Restricted: true})
+	k.clock.advance(time.Minute + time.Second)
+	if got := ana.Type("C0ACCESS", "mine").Text(); got != saysGuest {
+		t.Errorf("someone who became a guest is answered %q after a minute", got)
+	}
+}
+
+func TestStoreThatFailsMeansNothingIsDone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		m := k.posted(t)
+		ana := k.opened(t, "U0ANA")
+		k.store.breakDown(errors.New("connection refused"), nil)
+		if got := ana.Type("C0ACCESS", "mine").Text(); got != saysStore {
+			t.Errorf("a command is answered %q", got)
+		}
+		if ack := submit(t, ana); !strings.Contains(string(ack.Body), saysStore) {
+			t.Errorf("a form is answered %s", ack.Body)
+		}
+		before := len(k.fake.Whispers("C0ACCESS"))
+		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
+		k.fake.Await(t, "word that it was not recorded", func() bool { return len(k.fake.Whispers("C0ACCESS")) == before+1 })
+		if got := k.fake.Whispers("C0ACCESS")[before].Text; got != saysStore {
+			t.Errorf("told %q", got)
+		}
+		if n := k.countHeard("U0BEN"); n != 0 {
+			t.Error("the click was done all the same")
+		}
+	})
+}
+
+func TestAnswerFindsAWay(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		faults []string
+		way    string
+	}{
+		"beside":        {nil, "chat.postEphemeral"},
+		"response url":  {[]string{"chat.postEphemeral"}, "hooks"},
+		"personally":    {[]string{"chat.postEphemeral", "hooks"}, "chat.postMessage"},
+		"nothing works": {[]string{"chat.postEphemeral", "hooks", "conversations.open"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t)
+			m := k.posted(t)
+			for _, method := range test.faults {
+				k.fake.Misbehave(method, slackfake.Fault{Times: -1, Status: 500})
+			}
+			ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
+			if test.way == "" {
+				k.fake.Await(t, "the last way", func() bool { return len(k.fake.Calls("conversations.open")) == 1 })
+				k.stop()
+				if k.log.count("did not reach the person") != 1 {
+					t.Error("nothing is logged")
+				}
+				return
+			}
+			k.fake.Await(t, "the answer", func() bool {
+				all := k.fake.Calls(test.way)
+				return len(all) > 0 && strings.Contains(fmt.Sprint(all[len(all)-1].Args), "You clicked approve")
+			})
+		})
+	}
+}
+
+func TestAnswerWhereTheAppIsNot(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	k.fake.AddChannel(slackfake.Channel{ID: "C0OTHER", Out: true, Private: true})
+	k.bot.command = func(string) bot.Answer { c := theCard("mine"); return bot.Answer{Card: &c} }
+	ana := k.fake.As("U0ANA")
+	ana.Type("C0OTHER", "mine")
+	mine := k.fake.Whispers("C0OTHER")
+	if len(mine) != 1 {
+		t.Fatal("no private answer")
+	}
+	ok(t, k.fake.Send("block_actions", ana.Press(mine[0], "Approve")))
+	k.fake.Await(t, "the answer", func() bool { return len(k.fake.Whispers("C0OTHER")) == 2 })
+	if n := len(k.fake.Calls("chat.postEphemeral")); n != 0 {
+		t.Errorf("tried to post where the app is not, %d times", n)
+	}
+	if got := k.bot.all(); !slices.Contains(got, fmt.Sprintf("U0ANA clicked approve %s on ", theRequest)) {
+		t.Errorf("the bot heard %q; a private answer has no reference", got)
+	}
+}

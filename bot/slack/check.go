@@ -1,0 +1,116 @@
+package slack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slack-go/slack"
+)
+
+// Scopes are the rights that the app needs, as manifests/slack asks for them: chat:write to post and update, commands
+// for /elevate, im:write for personal messages, users:read to tell members from guests, channels:read and groups:read
+// for Check to see that the channels can be reached.
+func Scopes() []string {
+	return []string{"channels:read", "chat:write", "commands", "groups:read", "im:write", "users:read"}
+}
+
+// Report is what a look at Slack found.
+type Report struct {
+	Problems []string // must be mended before Elevate works
+	Remarks  []string // may be mended
+}
+
+func (r *Report) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) remark(format string, args ...any) {
+	r.Remarks = append(r.Remarks, fmt.Sprintf(format, args...))
+}
+
+// Check asks Slack whether the tokens, the rights and the channels are as they must be. It changes nothing.
+func (s *Slack) Check(ctx context.Context, channels []string) Report {
+	var r Report
+	if s.checkToken(ctx, &r) {
+		for _, channel := range channels {
+			s.checkChannel(ctx, &r, channel)
+		}
+	}
+	if !s.cfg.AppToken.IsZero() {
+		s.checkAppToken(ctx, &r)
+	}
+	return r
+}
+
+// checkToken tells whether the bot token is good for more questions.
+func (s *Slack) checkToken(ctx context.Context, r *Report) bool {
+	me, err := s.api.AuthTestContext(ctx)
+	if err == nil && (me.UserID == "" || me.TeamID == "") {
+		err = errEmpty
+	}
+	if err != nil {
+		if advice := tokenAdvice[apiCode(err)]; advice != "" {
+			err = advise(err, advice)
+		}
+		r.problem("slack.bot_token: auth.test: %v", err)
+		return false
+	}
+	if me.TeamID != s.cfg.TeamID && (me.EnterpriseID == "" || me.EnterpriseID != s.cfg.EnterpriseID) {
+		r.problem("slack.team_id is %s, but the bot token belongs to %s (%s)", s.cfg.TeamID, me.TeamID, me.Team)
+	}
+	if me.BotID == "" {
+		r.problem("slack.bot_token belongs to a person, not to the app: it must start with xoxb-")
+	}
+	granted := strings.FieldsFunc(me.Header.Get("X-OAuth-Scopes"), func(c rune) bool { return c == ',' || c == ' ' })
+	if len(granted) == 0 {
+		r.remark("Slack did not say which scopes the app has, so they were not checked")
+		return true
+	}
+	for _, scope := range Scopes() {
+		if !slices.Contains(granted, scope) {
+			r.problem("the app lacks the scope %s: add it and install the app again", scope)
+		}
+	}
+	for _, scope := range granted {
+		if !slices.Contains(Scopes(), scope) {
+			r.remark("the app has the scope %s, which Elevate does not use: take it away", scope)
+		}
+	}
+	return true
+}
+
+func (s *Slack) checkChannel(ctx context.Context, r *Report, id string) {
+	c, err := s.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
+	if err == nil && c.ID == "" {
+		err = errEmpty
+	}
+	switch {
+	case apiCode(err) == "channel_not_found":
+		r.problem("channel %s: Slack knows no such channel, or it is private and the app was not invited; "+
+			"use its id (C…), not its name", id)
+	case err != nil:
+		r.problem("channel %s: conversations.info: %v", id, err)
+	case c.IsArchived:
+		r.problem("channel %s (#%s) is archived", id, c.Name)
+	case !c.IsMember:
+		r.problem("channel %s (#%s): the app is not in it; type /invite @Elevate there", id, c.Name)
+	case c.IsExtShared, c.IsPendingExtShared:
+		r.problem("channel %s (#%s) is shared with another organisation, whose people would read every request", id, c.Name)
+	}
+}
+
+func (s *Slack) checkAppToken(ctx context.Context, r *Report) {
+	_, address, err := s.api.StartSocketModeContext(ctx)
+	if err == nil && address == "" {
+		err = errEmpty
+	}
+	if err == nil {
+		return
+	}
+	if advice := socketAdvice[apiCode(err)]; advice != "" {
+		err = advise(err, advice)
+	}
+	r.problem("slack.app_token: apps.connections.open: %v", err)
+}

@@ -1,0 +1,59 @@
+package slack
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBody is the longest request that is read. Slack's longest are a few hundred kilobytes.
+const maxBody = 1 << 20
+
+// Handler serves the four addresses that Slack posts to: /slack/commands, /slack/interactions, /slack/options and
+// /slack/events. Each takes whatever Slack sends; what it is, the payload says.
+func (s *Slack) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range []string{"commands", "interactions", "options", "events"} {
+		mux.HandleFunc("POST /slack/"+route, s.serve)
+	}
+	return mux
+}
+
+func (s *Slack) serve(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		status := http.StatusBadRequest
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	if err := s.verifier.verify(r.Header, body); err != nil {
+		s.health.forged(s.now(), s.log, err)
+		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+		return
+	}
+	p, err := parseHTTP(body)
+	if err != nil {
+		s.log.Warn("unreadable request from Slack", "err", err)
+		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
+		return
+	}
+	s.write(w, s.take(r.Context(), p))
+	s.cfg.Observe(p.kind(), time.Since(began))
+}
+
+func (s *Slack) write(w http.ResponseWriter, r reply) {
+	if r.text != "" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, r.text) // Slack has hung up: there is nobody to tell
+		return
+	}
+	if len(r.body) > 0 {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.Write(r.body)
+	}
+}

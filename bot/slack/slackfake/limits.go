@@ -1,0 +1,273 @@
+package slackfake
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// maxCumulative is how long the blocks of a message may be together before Slack answers msg_blocks_too_long. The limit
+// is not documented; 11,341 was the shortest that was seen refused.
+const maxCumulative = 11_300
+
+// Testdata is the path of a file of the shared third-party test data. Where it is missing the test fails in CI and is
+// skipped elsewhere.
+func Testdata(t testing.TB, path ...string) string {
+	t.Helper()
+	root, err := testdata()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	return filepath.Join(append([]string{root}, path...)...)
+}
+
+func testdata() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			root := filepath.Join(dir, "..", "shared", "testdata", "slack")
+			_, err := os.Stat(root)
+			return root, err
+		}
+	}
+	return "", os.ErrNotExist
+}
+
+type schemas struct{ message, modal, home, post, update, ephemeral, open, publish, viewUpdate *jsonschema.Schema }
+
+// schemasOf compiles the schemas once. They were made of Slack's own types, with the limits that the types' comments name.
+var schemasOf = sync.OnceValues(func() (*schemas, error) {
+	root, err := testdata()
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	for _, name := range []string{"BlocksMessage.limits", "Modal.limits", "Home.limits", "ChatArgs", "ViewArgs"} {
+		raw, err := os.ReadFile(filepath.Join(root, "block-kit-schema", "schema."+name+".json"))
+		if err != nil {
+			return nil, err
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.AddResource(name+".json", doc); err != nil {
+			return nil, err
+		}
+	}
+	var s schemas
+	for at, out := range map[string]**jsonschema.Schema{
+		"BlocksMessage.limits.json": &s.message,
+		"Modal.limits.json":         &s.modal,
+		"Home.limits.json":          &s.home,
+		"ChatArgs.json#/definitions/ChatPostMessageArguments":   &s.post,
+		"ChatArgs.json#/definitions/ChatUpdateArguments":        &s.update,
+		"ChatArgs.json#/definitions/ChatPostEphemeralArguments": &s.ephemeral,
+		"ViewArgs.json#/definitions/ViewsOpenArguments":         &s.open,
+		"ViewArgs.json#/definitions/ViewsPublishArguments":      &s.publish,
+		"ViewArgs.json#/definitions/ViewsUpdateArguments":       &s.viewUpdate,
+	} {
+		if *out, err = c.Compile(at); err != nil {
+			return nil, err
+		}
+	}
+	return &s, nil
+})
+
+// checkArguments tells what is wrong with the arguments of a call.
+func checkArguments(name string, args map[string]any) string {
+	s, err := schemasOf()
+	if err != nil {
+		return ""
+	}
+	schema := map[string]*jsonschema.Schema{
+		"chat.postMessage": s.post, "chat.update": s.update, "chat.postEphemeral": s.ephemeral,
+		"views.open": s.open, "views.publish": s.publish, "views.update": s.viewUpdate,
+	}[name]
+	if schema == nil {
+		return ""
+	}
+	return strings.Join(validate(schema, args), "; ")
+}
+
+// CheckMessage tells what Slack would refuse about the blocks of a message.
+func CheckMessage(blocks []any) []string {
+	s, err := schemasOf()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if blocks == nil {
+		return nil
+	}
+	broken := append(validate(s.message, map[string]any{"blocks": blocks}), rules(blocks)...)
+	if n := utf8.RuneCount(encode(blocks)); n > maxCumulative {
+		broken = append(broken, fmt.Sprintf("msg_blocks_too_long: %d characters", n))
+	}
+	return broken
+}
+
+// CheckModal tells what Slack would refuse about a dialog.
+func CheckModal(view map[string]any) []string {
+	s, err := schemasOf()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	broken := validate(s.modal, view)
+	blocks, _ := view["blocks"].([]any)
+	broken = append(broken, rules(blocks)...)
+	if view["submit"] == nil && count(blocks, func(m map[string]any) bool { return m["type"] == "input" }) > 0 {
+		broken = append(broken, "submit is required where there is an input")
+	}
+	if count(blocks, func(m map[string]any) bool { return m["focus_on_load"] == true }) > 1 {
+		broken = append(broken, "more than one element has focus_on_load")
+	}
+	return append(broken, size(view)...)
+}
+
+// CheckHome tells what Slack would refuse about a Home page.
+func CheckHome(view map[string]any) []string {
+	s, err := schemasOf()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	blocks, _ := view["blocks"].([]any)
+	return append(append(validate(s.home, view), rules(blocks)...), size(view)...)
+}
+
+// size is the limit of views: 250 kilobytes.
+func size(view map[string]any) []string {
+	if n := len(encode(view)); n > 250_000 {
+		return []string{fmt.Sprintf("view_too_large: %d bytes", n)}
+	}
+	return nil
+}
+
+// rules are those that the schemas do not say.
+func rules(blocks []any) []string {
+	var broken []string
+	seen := map[string]bool{}
+	for _, b := range blocks {
+		block, _ := b.(map[string]any)
+		id := text(block, "block_id")
+		if id != "" && seen[id] {
+			broken = append(broken, fmt.Sprintf("block_id %q twice", id))
+		}
+		seen[id] = true
+		actions := map[string]bool{}
+		elements, _ := block["elements"].([]any)
+		if block["type"] == "actions" && (len(elements) == 0 || len(elements) > 25) {
+			broken = append(broken, fmt.Sprintf("%d elements in an actions block", len(elements)))
+		}
+		for _, e := range elements {
+			element, _ := e.(map[string]any)
+			action := text(element, "action_id")
+			if action != "" && actions[action] {
+				broken = append(broken, fmt.Sprintf("action_id %q twice in a block", action))
+			}
+			actions[action] = true
+		}
+	}
+	walk(blocks, func(m map[string]any) {
+		kind := text(m, "type")
+		if s, ok := m["text"].(string); ok && s == "" && (kind == "mrkdwn" || kind == "plain_text" || kind == "text") {
+			broken = append(broken, "an empty text")
+		}
+		if kind == "rich_text" || strings.HasPrefix(kind, "rich_text_") {
+			if e, _ := m["elements"].([]any); len(e) == 0 {
+				broken = append(broken, kind+" without elements")
+			}
+		}
+		if initial, ok := m["initial_option"]; ok {
+			if options, ok := m["options"].([]any); ok && !contains(options, initial) {
+				broken = append(broken, "initial_option is none of the options")
+			}
+		}
+	})
+	return broken
+}
+
+// sharedIDs are the block ids of two versions of a page that are in both.
+func sharedIDs(before []any, after any) []string {
+	ids := map[string]bool{}
+	for _, b := range before {
+		block, _ := b.(map[string]any)
+		ids[text(block, "block_id")] = true
+	}
+	var out []string
+	blocks, _ := after.([]any)
+	for _, b := range blocks {
+		block, _ := b.(map[string]any)
+		if id := text(block, "block_id"); id != "" && ids[id] {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func validate(schema *jsonschema.Schema, v any) []string {
+	// The validator wants what its own decoder makes of JSON.
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(encode(v)))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if err := schema.Validate(doc); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // decoded JSON always encodes
+	return bytes.TrimSpace(b.Bytes())
+}
+
+func contains(list []any, v any) bool {
+	for _, each := range list {
+		if bytes.Equal(encode(each), encode(v)) {
+			return true
+		}
+	}
+	return false
+}
+
+func count(v any, is func(map[string]any) bool) int {
+	n := 0
+	walk(v, func(m map[string]any) {
+		if is(m) {
+			n++
+		}
+	})
+	return n
+}
+
+// walk visits every object.
+func walk(v any, visit func(map[string]any)) {
+	switch v := v.(type) {
+	case []any:
+		for _, each := range v {
+			walk(each, visit)
+		}
+	case map[string]any:
+		visit(v)
+		for _, each := range v {
+			walk(each, visit)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package slack
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackutilsx"
+
+	"elevate/bot"
+)
+
+// rich is a paragraph of rich text: nothing in its text elements is parsed.
+func (r renderer) rich(ctx context.Context, spans []bot.Span) []slack.Block {
+	var elements []slack.RichTextSectionElement
+	for _, span := range spans {
+		if e := r.element(ctx, span); e != nil {
+			elements = append(elements, e)
+		}
+	}
+	if len(elements) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(elements...))}
+}
+
+func (r renderer) element(ctx context.Context, span bot.Span) slack.RichTextSectionElement {
+	var style *slack.RichTextSectionTextStyle
+	if span.Bold || span.Code {
+		style = &slack.RichTextSectionTextStyle{Bold: span.Bold, Code: span.Code}
+	}
+	switch {
+	case !span.Time.IsZero():
+		fallback := inUTC(span.Time, span.Style)
+		date := slack.NewRichTextSectionDateElement(span.Time.Unix(), dateFormat(span.Style), nil, &fallback)
+		date.Style = style
+		return date
+	case span.Mention && span.Person != "":
+		if account := r.account(ctx, span.Person); account != "" {
+			return slack.NewRichTextSectionUserElement(account, style)
+		}
+	}
+	if text := words(span); text != "" {
+		return slack.NewRichTextSectionTextElement(cut(text, maxText), style)
+	}
+	return nil
+}
+
+// object is spans as one text object: plain where they are plain words, mrkdwn where they need it and no character of
+// theirs means anything in mrkdwn, where nothing but & < > can be escaped. Nil where neither will do.
+func (r renderer) object(ctx context.Context, spans []bot.Span, limit int) *slack.TextBlockObject {
+	var b strings.Builder
+	marked := false
+	for _, span := range spans {
+		text := r.mrkdwn(ctx, span)
+		if text == "" && words(span) != "" {
+			return nil
+		}
+		marked = marked || span.Bold || span.Code || span.Mention || !span.Time.IsZero()
+		b.WriteString(text)
+	}
+	switch {
+	case !marked:
+		return plain(flat(spans), limit)
+	case strings.TrimSpace(b.String()) == "" || len(b.String()) > limit:
+		return nil
+	}
+	// Verbatim keeps Slack from making links and channels of what only looks like them.
+	return slack.NewTextBlockObject(slack.MarkdownType, b.String(), false, true)
+}
+
+// mrkdwn is a span in Slack's markup; empty where its words would be parsed.
+func (r renderer) mrkdwn(ctx context.Context, span bot.Span) string {
+	switch {
+	case !span.Time.IsZero():
+		return "<!date^" + strconv.FormatInt(span.Time.Unix(), 10) + "^" + dateFormat(span.Style) + "|" +
+			inUTC(span.Time, span.Style) + ">"
+	case span.Mention && span.Person != "":
+		if account := r.account(ctx, span.Person); account != "" {
+			return "<@" + account + ">"
+		}
+	}
+	text := words(span)
+	switch {
+	case text == "":
+		return ""
+	case span.Code:
+		if strings.ContainsAny(text, "`\n") || edged(text) {
+			return ""
+		}
+		return "`" + slackutilsx.EscapeMessage(text) + "`"
+	case parsed.MatchString(text), span.Bold && edged(text):
+		return ""
+	case span.Bold:
+		return "*" + slackutilsx.EscapeMessage(text) + "*"
+	}
+	return slackutilsx.EscapeMessage(text)
+}
+
+// parsed finds what mrkdwn would not show to the letter: marks, :emoji:, and > at the start of a line.
+var parsed = regexp.MustCompile("[*_~`]|:[^\\s:]+:|(?m:^>)")
+
+// edged tells whether a text begins or ends with a space: marks beside one mark nothing.
+func edged(text string) bool { return text != strings.TrimSpace(text) }
+
+// words are what a span says, in plain text.
+func words(span bot.Span) string {
+	switch {
+	case !span.Time.IsZero():
+		return inUTC(span.Time, span.Style)
+	case span.Person != "" && span.Name != "":
+		return span.Name
+	case span.Person != "":
+		return string(span.Person)
+	}
+	return span.Text
+}
+
+// flat is spans in plain text.
+func flat(spans []bot.Span) string {
+	var b strings.Builder
+	for _, span := range spans {
+		b.WriteString(words(span))
+	}
+	return b.String()
+}
+
+// dateFormat is a style in the words that Slack replaces in the reader's own zone and manner.
+func dateFormat(s bot.TimeStyle) string {
+	switch s {
+	case bot.Clock:
+		return "{time}"
+	case bot.Seconds:
+		return "{time_secs}"
+	case bot.Date:
+		return "{date_short_pretty}"
+	}
+	return "{date_short_pretty} at {time}"
+}
+
+// inUTC is what stands where Slack cannot show a time in the reader's zone.
+func inUTC(t time.Time, s bot.TimeStyle) string {
+	layout := "2 Jan 2006, 15:04 UTC"
+	switch s {
+	case bot.Clock:
+		layout = "15:04 UTC"
+	case bot.Seconds:
+		layout = "15:04:05 UTC"
+	case bot.Date:
+		layout = "2 Jan 2006"
+	}
+	return t.UTC().Format(layout)
+}

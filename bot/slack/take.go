@@ -1,0 +1,211 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"elevate/bot"
+)
+
+// ackSlack is how much longer than AckWithin an acknowledgement may take: the time for an answer that was cut off to
+// come back as one.
+const ackSlack = 100 * time.Millisecond
+
+const (
+	saysLate    = "Elevate could not answer in time. It may have been done all the same: look with /elevate mine before you try again."
+	saysBusy    = "Elevate is very busy or restarting, so nothing was done. Try again in a minute."
+	saysPending = "Elevate got this before and is still at it. Look with /elevate mine before you try again."
+	saysNoForm  = "Slack did not open the form in time. Try once more, or type the request: /elevate ROLE DURATION REASON."
+	saysUnsure  = "Elevate could not record your click in time. If nothing changes here within a minute, click again."
+	saysStore   = "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."
+)
+
+// take answers one payload, whichever way it came, within the time that a person's answer may take. What is still
+// under way then goes on; the person is told to look.
+func (s *Slack) take(ctx context.Context, p payload) reply {
+	answers := make(chan reply, 1)
+	if !s.tasks.answer(s.cfg.AckWithin, func(ctx context.Context) {
+		r := s.answer(ctx, p)
+		if ctx.Err() != nil {
+			r = s.sorry(p, saysLate)
+		}
+		answers <- r
+	}) {
+		return s.sorry(p, saysBusy)
+	}
+	late := time.NewTimer(s.cfg.AckWithin + ackSlack)
+	defer late.Stop()
+	select {
+	case r := <-answers:
+		return r
+	case <-late.C:
+		s.log.Warn("an answer took too long", "kind", p.kind())
+		return s.sorry(p, saysLate)
+	case <-ctx.Done(): // Slack hung up; what was begun goes on
+		return reply{}
+	}
+}
+
+func (s *Slack) answer(ctx context.Context, p payload) reply {
+	switch p := p.(type) {
+	case command:
+		return s.command(ctx, p)
+	case action:
+		return s.action(ctx, p)
+	case submission:
+		return s.submission(ctx, p)
+	case suggestion:
+		return s.suggestion(ctx, p)
+	case shortcut:
+		return s.shortcut(ctx, p)
+	case homeOpened:
+		if s.accounts.ours(p.Team, p.Enterprise, "") {
+			s.aside(ctx, actKey("event", p.User, p.ID), func() { s.publish(p.User) })
+		}
+	case challenge:
+		return reply{text: p.Text}
+	case unknown:
+		s.log.Debug("left alone", "what", p.What)
+	}
+	return reply{}
+}
+
+// sorry is an answer that says why there is none.
+func (s *Slack) sorry(p payload, says string) reply {
+	switch p := p.(type) {
+	case command:
+		return private(says)
+	case submission:
+		if _, _, ours := formOf(p.View); ours {
+			return s.problem(p.View, says)
+		}
+	case suggestion:
+		return found(nil)
+	}
+	return reply{}
+}
+
+// command answers words after the slash command: in the acknowledgement, or with a form that opens after it.
+func (s *Slack) command(ctx context.Context, c command) reply {
+	if c.Command != s.cfg.Command {
+		return reply{}
+	}
+	if !s.accounts.ours(c.Team, c.Enterprise, "") {
+		return private(saysForeign)
+	}
+	r, err := s.first(ctx, actKey("command", c.User, c.Trigger, c.Text), func() reply { return s.obey(ctx, c) })
+	switch {
+	case errors.Is(err, errPending):
+		return private(saysPending)
+	case err != nil:
+		return private(saysStore)
+	}
+	return r
+}
+
+func (s *Slack) obey(ctx context.Context, c command) reply {
+	if says := s.refusalSoon(ctx, c.User); says != "" {
+		return private(says)
+	}
+	at := place{User: c.User, ResponseURL: c.ResponseURL, Trigger: c.Trigger, At: s.now()}
+	a := s.cfg.Bot.Command(ctx, who(c.User), c.Text)
+	switch {
+	case a.Form != nil:
+		s.afterwards(func(ctx context.Context) error { return s.show(ctx, at, a) })
+	case a.Card != nil:
+		return jsonReply(s.whisper(ctx, *a.Card))
+	}
+	return reply{}
+}
+
+// action answers a button or an input that dispatches.
+func (s *Slack) action(ctx context.Context, a action) reply {
+	act := a.Actions[0]
+	at := a.place(s.now())
+	ours := s.accounts.ours(a.team(), a.enterprise(), a.User.Team)
+	if form, id, ok := formOf(a.View); ok && strings.HasPrefix(act.Block, inputPrefix) {
+		if ours {
+			s.refresh(a, bot.Submission{Form: form, Request: id, Values: a.View.values()})
+		}
+		return reply{}
+	}
+	name, ok := actionOf(act.Action)
+	if !ok {
+		s.log.Debug("left alone", "what", "action "+cut(act.Action, 40))
+		return reply{}
+	}
+	if !ours {
+		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, saysForeign) })
+		return reply{}
+	}
+	id, ok := requestOf(act.Value)
+	if !ok {
+		s.log.Warn("a button carries no request id", "action", string(name), "account", a.User.ID)
+		return reply{}
+	}
+	c := clicked{Click: bot.Click{Action: name, Request: id, Message: at.ref()}, Place: at}
+	if opens(name) {
+		s.aside(ctx, actKey("click", a.User.ID, act.TS, act.Action, act.Value, a.Trigger), func() {
+			s.afterwards(func(ctx context.Context) error { return s.click(ctx, c) })
+		})
+		return reply{}
+	}
+	s.record(ctx, c, actKey("click", a.User.ID, act.TS, act.Action, act.Value))
+	return reply{}
+}
+
+// opens tells whether an action only shows something. All others change something, and are recorded first.
+func opens(a bot.Action) bool {
+	switch a {
+	case bot.ActDeny, bot.ActDetails, bot.ActExtend, bot.ActRequest, bot.ActAgain:
+		return true
+	}
+	return false
+}
+
+// shortcutRequest is the callback id of the manifest's global shortcut.
+const shortcutRequest = "elevate_request"
+
+func (s *Slack) shortcut(ctx context.Context, p shortcut) reply {
+	if p.Callback != shortcutRequest {
+		return reply{}
+	}
+	at := p.place(s.now())
+	if !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) {
+		return reply{}
+	}
+	s.aside(ctx, actKey("shortcut", p.User.ID, p.ActionTS, p.Trigger), func() {
+		c := clicked{Click: bot.Click{Action: bot.ActRequest}, Place: at}
+		s.afterwards(func(ctx context.Context) error { return s.click(ctx, c) })
+	})
+	return reply{}
+}
+
+// suggestion lists what a search finds. It changes nothing, so it may be asked again and again.
+func (s *Slack) suggestion(ctx context.Context, p suggestion) reply {
+	none := s.sorry(p, "")
+	_, _, isForm := formOf(p.View)
+	if !isForm || !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) || s.refusalSoon(ctx, p.User.ID) != "" {
+		return none
+	}
+	return found(options(s.cfg.Bot.Suggest(ctx, who(p.User.ID), p.Action, cut(p.Value, maxText))))
+}
+
+// found is the answer to a suggestion. slack-go's own leaves an empty list out, which Slack takes for a failure.
+func found(all []*slack.OptionBlockObject) reply {
+	if all == nil {
+		all = []*slack.OptionBlockObject{}
+	}
+	return jsonReply(map[string]any{"options": all})
+}
+
+// refusalSoon is refusal for answers that a person waits for: it leaves time for the answer itself.
+func (s *Slack) refusalSoon(ctx context.Context, user string) string {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AckWithin*2/5)
+	defer cancel()
+	return s.refusal(ctx, user)
+}
