@@ -184,7 +184,7 @@ func (r *Runner) sleep(ctx context.Context, l *lane, next time.Time) {
 }
 
 // handle works one claim. A claim that could not be finished is left to its lease, which is its backoff; one that was
-// cut off by a stop is given back at once.
+// overtaken by another arrow, or cut off by a stop, is given back at once.
 func (r *Runner) handle(ctx context.Context, c Claim) {
 	log := r.s.log.With("request_id", c.Request, "timer", c.Timer, "person", c.Record.Person, "role", c.Record.Role.ID,
 		"connector", c.Record.Role.Connector)
@@ -195,8 +195,8 @@ func (r *Runner) handle(ctx context.Context, c Claim) {
 	}()
 	err := r.dispatch(ctx, c, log)
 	switch {
-	case err == nil, errors.Is(err, ErrStale):
-	case ctx.Err() != nil:
+	case err == nil:
+	case errors.Is(err, ErrStale), ctx.Err() != nil:
 		r.release(ctx, c, log)
 	default:
 		log.Error("a due timer could not be worked; it is tried again", "err", err)

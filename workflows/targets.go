@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 }
 
 // undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
-// while the target was slow.
+// while the target was slow. Without an error of its own it gives ErrStale: the claim was overtaken.
 func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt access.Receipt, log *slog.Logger) error {
 	current, err := r.s.cfg.Store.Get(ctx, rec.ID)
 	if err != nil {
@@ -175,13 +176,13 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 		return ErrStale // another worker has it, and its end is armed
 	}
 	if shared, err := r.sharedWith(ctx, rec); err != nil || shared != nil {
-		return err
+		return cmp.Or(err, ErrStale)
 	}
 	log.Warn("an activation came too late and is undone", "state", current.State)
 	for n := 1; ; n++ {
 		_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
 		if err == nil || ctx.Err() != nil {
-			return err
+			return cmp.Or(err, ErrStale)
 		}
 		log.Error("a late activation could not be undone; it is tried again", "attempt", n, "err", err)
 		if err := pause(ctx, backoff(n, err)); err != nil {
