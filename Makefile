@@ -1,0 +1,67 @@
+# make help lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE ?= elevate:$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Packages whose tests drive browsers, emulators and servers against the clock; the race detector slows them out of it.
+TIMED := /cmd/|/bot/web$$|/connectors/postgres
+# Packages whose tests start a server or a browser.
+BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/storage/|/workflows$$
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the binary, elevate
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o elevate ./cmd/elevate
+
+.PHONY: playground
+playground: ## try it in the browser: no accounts, no servers
+	go run ./cmd/playground
+
+.PHONY: deps
+deps: ## install the back ends that tests run, or say what is missing
+	.ci/deps
+
+.PHONY: test
+test: deps ## every test, with real Redis, PostgreSQL and Chromium
+	go test -timeout 20m ./...
+
+.PHONY: test-race
+test-race: deps ## every test, with the race detector where timing allows it
+	go test -timeout 20m $$(go list ./... | grep -E '$(TIMED)')
+	go test -race -timeout 20m $$(go list ./... | grep -vE '$(TIMED)')
+
+.PHONY: test-quick
+test-quick: ## the tests that need nothing but Go
+	go test -short $$(go list ./... | grep -vE '$(BACKED)')
+
+.PHONY: test-long
+test-long: deps ## everything three times, then a minute for each fuzz target
+	go test -count 3 -timeout 90m ./...
+	.ci/fuzz 60s
+
+.PHONY: bench
+bench: ## every benchmark
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## ten seconds for each fuzz target
+	.ci/fuzz 10s
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck and golangci-lint
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these" >&2; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go run $(GOLANGCI) run
+
+.PHONY: image
+image: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
