@@ -269,8 +269,13 @@ func (b *Bot) nearest(ctx context.Context, p access.PersonID, name string) ([]ac
 				return nil, err
 			}
 			for _, o := range offers {
-				if o.Eligible {
-					found[o.Role.ID] = distance(name, string(o.Role.ID))
+				id := string(o.Role.ID)
+				switch {
+				case !o.Eligible:
+				case strings.HasPrefix(id, name):
+					found[o.Role.ID] = 0
+				default:
+					found[o.Role.ID] = distance(name, id)
 				}
 			}
 			if len(offers) > 0 {

@@ -38,9 +38,8 @@ func (w Who) actor(p access.Person) access.Actor {
 
 // sorry answers an error: the sentences of a refusal, and for anything else a reference under which the log has more.
 func (b *Bot) sorry(err error, who Who, doing string) Answer {
-	return Answer{Card: &Card{Name: "refused", Summary: b.excuse(err, who, doing), Parts: []Part{
-		Text{Spans: marked(b.excuse(err, who, doing))},
-	}}}
+	excuse := b.excuse(err, who, doing)
+	return Answer{Card: ptr(fit(Card{Name: "refused", Summary: unmarked(excuse), Parts: []Part{Text{Spans: marked(excuse)}}}))}
 }
 
 // excuse is what a person is told of an error.
