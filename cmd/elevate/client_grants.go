@@ -199,7 +199,7 @@ func (f *grantsFlags) cancel() *cobra.Command {
 		Short: "Take back a request that has not begun",
 		Args:  usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.act(cmd, args[0], "cancel", nil)
+			return f.act(cmd, args[0], "cancel", map[string]string{})
 		},
 	}
 }

@@ -147,7 +147,7 @@ func trouble(r api.Request) string {
 	if r.LastError == nil {
 		return ""
 	}
-	return fmt.Sprintf(" The target said, %d times so far: %s.", r.Attempts, printable(*r.LastError))
+	return fmt.Sprintf(" Tries so far: %d; the target said: %s.", r.Attempts, printable(*r.LastError))
 }
 
 func standing(r api.Request) string {
