@@ -24,13 +24,14 @@ type Set struct {
 // the set was compiled for.
 func (s *Set) For(role access.RoleID) *Policy { return s.byRole[role] }
 
-// Named is the policy of that name, which a record keeps; nil: there is none of that name any more.
-func (s *Set) Named(name string) *Policy {
-	i := slices.IndexFunc(s.policies, func(p *Policy) bool { return p.rule.Name == name })
+// Channel is where the policy of that name wants its messages in a chat; empty: nowhere, also where there is no policy of
+// that name any more.
+func (s *Set) Channel(policy, chat string) string {
+	i := slices.IndexFunc(s.policies, func(p *Policy) bool { return p.rule.Name == policy })
 	if i < 0 {
-		return nil
+		return ""
 	}
-	return s.policies[i]
+	return s.policies[i].rule.Channel[chat]
 }
 
 // Hash identifies the rules as they were written: equal hashes, equal rules in equal order.

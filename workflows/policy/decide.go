@@ -37,9 +37,6 @@ func (p *Policy) MaxTotal() time.Duration { return p.rule.Duration.MaxTotal }
 // StartWithin is how long an approved request may wait for its start.
 func (p *Policy) StartWithin() time.Duration { return p.rule.StartWithin }
 
-// Channel is where the policy wants its messages in a chat; empty: nowhere in particular.
-func (p *Policy) Channel(chat string) string { return p.rule.Channel[chat] }
-
 // Stages are the approvals asked for, in order.
 func (p *Policy) Stages() []access.Stage {
 	stages := make([]access.Stage, len(p.rule.Approve))

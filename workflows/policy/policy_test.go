@@ -200,9 +200,6 @@ func TestFirstTrueMatchGoverns(t *testing.T) {
 			if strings.Join(got, " ") != want {
 				t.Errorf("governs %q, want %q", got, want)
 			}
-			if s.Named("rest").Name() != "rest" || s.Named("gone") != nil {
-				t.Error("Named gives the wrong policy")
-			}
 			if s.For("unknown") != nil {
 				t.Error("a role outside the catalogue has a policy")
 			}
@@ -233,6 +230,16 @@ func TestHashTellsRulesApart(t *testing.T) {
 	}
 	if hash(rule()) != hash(rule()) {
 		t.Error("equal rules, different hashes")
+	}
+}
+
+func TestChannelOfAPolicyByName(t *testing.T) {
+	t.Parallel()
+	s, _ := Compile([]Rule{with(func(r *Rule) { r.Match, r.Channel = "true", map[string]string{"slack": "C0"} })}, []access.Role{db})
+	for _, c := range [][3]string{{"production", "slack", "C0"}, {"production", "web", ""}, {"gone", "slack", ""}} {
+		if got := s.Channel(c[0], c[1]); got != c[2] {
+			t.Errorf("%s in %s: %q", c[0], c[1], got)
+		}
 	}
 }
 
