@@ -11,6 +11,7 @@ import (
 	"time"
 	_ "time/tzdata" // digests and policies name time zones, and minimal containers have none
 
+	"elevate/bot/api"
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
 	"elevate/workflows/policy"
@@ -86,14 +87,7 @@ type Slack struct {
 
 // API is who may call the API.
 type API struct {
-	Tokens []Token
-}
-
-// Token is an API token of a person or service account.
-type Token struct {
-	Name   string // as the audit log names it
-	Person access.PersonID
-	Hash   string // as HashToken gives it
+	Tokens []api.Token
 }
 
 // Person is somebody who may ask, approve or hold.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/bot/api"
 	"elevate/workflows/access"
 )
 
@@ -123,7 +124,7 @@ func TestSoundFileLoads(t *testing.T) {
 		"overdue_after":  {c.OverdueAfter, 2 * time.Minute},
 		"notice_before":  {c.NoticeBefore, 10 * time.Minute},
 		"connector type": {c.Connectors["hooks"].Type, "webhook"},
-		"token":          {c.API.Tokens[0].Hash, HashToken("secret")},
+		"token":          {c.API.Tokens[0].Hash, api.HashToken("secret")},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s is %v, want %v", what, got[0], got[1])
@@ -138,6 +139,21 @@ func TestSoundFileLoads(t *testing.T) {
 	}
 	if ana, err := c.Directory().ByAccount(t.Context(), "teams", "0F6E"); err != nil || ana.Name != "Ana Lima" {
 		t.Errorf("%+v, %v", ana, err)
+	}
+}
+
+// TestContractExampleLoads reads the example that the configuration's contract gives.
+func TestContractExampleLoads(t *testing.T) {
+	t.Parallel()
+	c, found, err := Load("testdata/contract.yaml", func(name string) (string, bool) {
+		prefix := map[string]string{"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}[name]
+		return prefix + "x", true
+	})
+	if err != nil || len(found) != 1 || !found[0].Warning || found[0].Key != "policies[0].channel.teams" || found.Fatal() {
+		t.Fatalf("%v, %v", err, found)
+	}
+	if c.Set.For("prod-db-admin").Max() != 4*time.Hour || c.Set.Channel("production", "slack") != "C0ACCESS" {
+		t.Errorf("%+v", c)
 	}
 }
 
