@@ -146,6 +146,9 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	if replicas, _ := strconv.Atoi(info["connected_slaves"]); replicas < s.cfg.Wait.Replicas {
 		problem("%d replicas are connected, and store.wait asks for %d", replicas, s.cfg.Wait.Replicas)
 	}
+	if s.cfg.Wait.AOF && !atLeast(st.Version, 7, 2) {
+		st.Warnings = append(st.Warnings, fmt.Sprintf("version %s does not know WAITAOF, so store.wait cannot ask for the disk", st.Version))
+	}
 	// CONFIG is forbidden on many managed servers; then nothing is known of it.
 	if got, err := node.ConfigGet(ctx, "appendfsync").Result(); err == nil && aof && got["appendfsync"] != "always" {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("appendfsync is %s: a power failure may lose the last seconds; always is safer", got["appendfsync"]))

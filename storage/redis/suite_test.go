@@ -60,3 +60,29 @@ func TestOneShardKeepsThePromise(t *testing.T) {
 	r := storagetest.StartRedis(t)
 	storagetest.Run(t, onServer(r, func(c *redis.Config) { c.Shards = 1 }))
 }
+
+// Every script that a client may repeat runs twice, as after a lost reply, and nobody can tell.
+func TestRepeatedScriptsKeepThePromise(t *testing.T) {
+	t.Parallel()
+	r := storagetest.StartRedis(t)
+	o := onServer(r, func(*redis.Config) {})
+	once := o.Open
+	o.Open = func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		s := once(t, clock).(*redis.Store)
+		s.RunTwice()
+		return s
+	}
+	storagetest.Run(t, o)
+}
+
+func TestClusterKeepsThePromise(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	storagetest.Run(t, storagetest.Options{
+		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+			return open(t, redis.Config{URL: c, Prefix: prefix(), Now: clock.Now})
+		},
+		Pass:    func(_ *storagetest.Clock, d time.Duration) { time.Sleep(d) },
+		NoHours: "a redis-server's clock cannot be moved; the in-process server's can, and runs the same scripts",
+	})
+}

@@ -104,7 +104,7 @@ func (s *Store) pipeWaited(ctx context.Context, node *goredis.Client, c call, ru
 func onDisk(cmd *goredis.Cmd, replicas int) error {
 	got, err := cmd.Int64Slice()
 	if err != nil {
-		if goredis.HasErrorPrefix(err, "ERR unknown command") {
+		if goredis.HasErrorPrefix(err, "unknown command") {
 			return nil
 		}
 		return err

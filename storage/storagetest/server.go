@@ -86,7 +86,7 @@ func (r *Redis) answers(ctx context.Context) bool {
 	}
 	answer := make([]byte, 5)
 	_, err = conn.Read(answer)
-	return err == nil && string(answer) == "+PONG"
+	return err == nil && (string(answer) == "+PONG" || string(answer) == "-NOAU") // not while it is loading
 }
 
 // Kill ends the server as kill -9 does.
