@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"elevate/workflows"
@@ -118,7 +119,7 @@ func (a *API) recovered(w *watched, r *http.Request, p any) {
 	if p == http.ErrAbortHandler || w.status != 0 {
 		panic(http.ErrAbortHandler) // the server cuts the connection, so that half an answer is not taken for a whole one
 	}
-	a.failed(r, fmt.Errorf("panic: %v", p)).write(w)
+	a.failed(r, fmt.Errorf("panic: %v\n%s", p, debug.Stack())).write(w)
 }
 
 // watched remembers the status of an answer.

@@ -113,20 +113,28 @@ type caller struct {
 	actor  access.Actor
 }
 
-// identify resolves a token to its person as the directory has them now: somebody who left cannot call any more.
+// identify resolves a token to its person as the directory has them now: somebody who left cannot call any more. With
+// an error, what is known of the caller is the actor.
 func (a *API) identify(r *http.Request, t token) (caller, error) {
+	who := caller{token: t, actor: access.Actor{Person: t.person, Via: "api", Account: t.name, Address: address(r)}}
 	p, err := a.cfg.Directory.Person(r.Context(), t.person)
 	switch {
 	case errors.Is(err, access.ErrNotFound):
-		return caller{}, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
+		return who, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
 			Text: "The person whom this token belongs to is not in Elevate's directory. Ask an administrator to add them, or for another token."}
 	case err != nil:
-		return caller{}, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
+		return who, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
 			Text: "The directory could not be asked who you are, so nothing was done. Try again in a minute."}
 	}
+	who.person = p
+	return who, nil
+}
+
+// address is where a call came from, as far as this process can know: the last proxy, where there is one.
+func address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
-	return caller{token: t, person: p, actor: access.Actor{Person: p.ID, Via: "api", Account: t.name, Address: host}}, nil
+	return host
 }

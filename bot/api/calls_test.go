@@ -156,20 +156,31 @@ func TestExportThatFailsIsNotTakenForAWholeOne(t *testing.T) {
 	}
 }
 
-func TestRefusedAuditReadingIsOnRecord(t *testing.T) {
+func TestRefusedLooksAreOnRecord(t *testing.T) {
 	t.Parallel()
-	c := caller{t, apitest.Start(t, apitest.Options{Paused: true, API: withLog})}
-	if a := c.as("eve", "GET", "/audit", ""); a.StatusCode != 403 {
-		t.Fatalf("got %d", a.StatusCode)
-	}
-	events, err := c.world.Store.Undrained(t.Context(), 10)
-	if err != nil || len(events) != 1 {
-		t.Fatalf("%d events, %v", len(events), err)
-	}
-	e := events[0]
-	if e.Kind != audit.Refused || e.Reason != "not_auditor" || e.Actor.Person != "eve" || e.Actor.Via != "api" ||
-		e.Actor.Account != apitest.TokenName("eve") || e.Actor.Address != "127.0.0.1" || e.Detail["verb"] != "audit" {
-		t.Errorf("on record is %+v", e)
+	for _, tt := range []struct {
+		who                access.PersonID
+		path, verb, reason string
+	}{
+		{"eve", "/audit", "audit", "not_auditor"},
+		{"ana", "/requests?person=bob", "list", "not_yours"},
+		{"eve", "/holders?role=prod-db-admin", "holders", "not_eligible"},
+		{"gone", "/roles", "call", "unknown_person"},
+	} {
+		c := caller{t, apitest.Start(t, apitest.Options{Paused: true, API: withLog})}
+		name := map[bool]string{true: "left-behind", false: apitest.TokenName(tt.who)}[tt.who == "gone"]
+		if a := c.as(tt.who, "GET", tt.path, ""); a.StatusCode != 403 {
+			t.Fatalf("%s %s: got %d", tt.who, tt.path, a.StatusCode)
+		}
+		events, err := c.world.Store.Undrained(t.Context(), 10)
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s %s: %d events, %v", tt.who, tt.path, len(events), err)
+		}
+		e := events[0]
+		if e.Kind != audit.Refused || e.Reason != tt.reason || e.Detail["verb"] != tt.verb ||
+			e.Actor != (access.Actor{Person: tt.who, Via: "api", Account: name, Address: "127.0.0.1"}) {
+			t.Errorf("%s %s: on record is %+v", tt.who, tt.path, e)
+		}
 	}
 }
 

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
 
+	"elevate/workflows/access"
 	"elevate/workflows/audit"
 )
 
@@ -26,7 +28,8 @@ func (a *API) audit(w http.ResponseWriter, r *http.Request, who caller) {
 		a.fault(r, err).write(w)
 		return
 	}
-	if err := a.mayExport(r, who); err != nil {
+	if err := a.cfg.Service.Audits(r.Context(), who.person.ID); err != nil {
+		a.onRecord(r.Context(), who.actor, "audit", err)
 		a.fault(r, err).write(w)
 		return
 	}
@@ -61,18 +64,16 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, from, to time.Time,
 	}
 }
 
-// mayExport tells why the caller may not read the audit log, and puts that on record.
-func (a *API) mayExport(r *http.Request, who caller) error {
-	err := a.cfg.Service.Audits(r.Context(), who.person.ID)
+// onRecord puts a refusal that the verbs of workflows do not know of on record: somebody was not allowed to look.
+func (a *API) onRecord(ctx context.Context, by access.Actor, verb string, err error) {
 	p := problemOf(err)
-	if err == nil || p == nil {
-		return err
+	if p == nil || p.Status != http.StatusForbidden {
+		return
 	}
-	e := audit.Event{At: a.cfg.Now().UTC(), Kind: audit.Refused, Actor: who.actor, Reason: p.Code, Detail: map[string]string{"verb": "audit"}}
-	if appendErr := a.cfg.Store.Append(r.Context(), e); appendErr != nil {
-		a.log.Error("a refusal could not be put on record", "verb", "audit", "code", p.Code, "person", who.person.ID, "err", appendErr)
+	e := audit.Event{At: a.cfg.Now().UTC(), Kind: audit.Refused, Actor: by, Reason: p.Code, Detail: map[string]string{"verb": verb}}
+	if err := a.cfg.Store.Append(ctx, e); err != nil {
+		a.log.Error("a refusal could not be put on record", "verb", verb, "code", p.Code, "person", by.Person, "err", err)
 	}
-	return err
 }
 
 // announce sends the header of an export.

@@ -42,15 +42,15 @@ type guarded func(w http.ResponseWriter, r *http.Request, who caller)
 // routes is the one table of what the API serves.
 func (a *API) routes() http.Handler {
 	table := map[string]map[string]guarded{
-		"/requests":              {http.MethodGet: a.read(a.list), http.MethodPost: a.act(a.submit)},
-		"/requests/{id}":         {http.MethodGet: a.read(a.show)},
+		"/requests":              {http.MethodGet: a.read("list", a.list), http.MethodPost: a.act(a.submit)},
+		"/requests/{id}":         {http.MethodGet: a.read("show", a.show)},
 		"/requests/{id}/approve": {http.MethodPost: a.act(a.decide(access.Approve))},
 		"/requests/{id}/deny":    {http.MethodPost: a.act(a.decide(access.Deny))},
 		"/requests/{id}/cancel":  {http.MethodPost: a.act(a.cancel())},
 		"/requests/{id}/end":     {http.MethodPost: a.act(a.end())},
 		"/requests/{id}/extend":  {http.MethodPost: a.act(a.extend())},
-		"/roles":                 {http.MethodGet: a.read(a.roles)},
-		"/holders":               {http.MethodGet: a.read(a.holders)},
+		"/roles":                 {http.MethodGet: a.read("roles", a.roles)},
+		"/holders":               {http.MethodGet: a.read("holders", a.holders)},
 		"/audit":                 {http.MethodGet: a.audit},
 	}
 	mux := http.NewServeMux()
@@ -70,6 +70,7 @@ func (a *API) guard(next guarded) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, ok := a.authenticate(r)
 		if !ok {
+			a.log.Info("api call without a valid token", "method", r.Method, "path", r.URL.Path, "address", address(r))
 			unauthenticated().write(w)
 			return
 		}
@@ -81,6 +82,7 @@ func (a *API) guard(next guarded) http.Handler {
 		}
 		who, err := a.identify(r, t)
 		if err != nil {
+			a.onRecord(r.Context(), who.actor, "call", err)
 			a.fault(r, err).write(w)
 			return
 		}
@@ -114,10 +116,15 @@ func dispatch(methods map[string]guarded) guarded {
 	}
 }
 
-// read serves an endpoint that changes nothing.
-func (a *API) read(do endpoint) guarded {
+// read serves an endpoint that changes nothing. Workflows puts refused acts on record; refused looks are up to us.
+func (a *API) read(verb string, do endpoint) guarded {
+	look := func(ctx context.Context, c *call) (*response, error) {
+		res, err := do(ctx, c)
+		a.onRecord(ctx, c.actor, verb, err)
+		return res, err
+	}
 	return func(w http.ResponseWriter, r *http.Request, who caller) {
-		a.answer(r.Context(), &call{caller: who, request: r}, do).write(w)
+		a.answer(r.Context(), &call{caller: who, request: r}, look).write(w)
 	}
 }
 

@@ -177,7 +177,7 @@ func TestLifeOfARequest(t *testing.T) {
 
 func TestRequestsAreListedPageByPage(t *testing.T) {
 	t.Parallel()
-	c := caller{t, apitest.Start(t, apitest.Options{Paused: true})}
+	c := caller{t, apitest.Start(t, apitest.Options{Paused: true, Now: apitest.Ticking()})}
 	w := c.world
 	first, second := w.Submit(t, "ana", "prod-db-admin").ID, w.Submit(t, "bob", "prod-db-admin").ID
 	third := w.Submit(t, "ana", "vault-admin").ID

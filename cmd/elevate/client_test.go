@@ -155,7 +155,7 @@ Extended  by ana at TIME to TIME`, "ana", "grants", "show", id)
 
 func TestClientListsWhatItIsAskedFor(t *testing.T) {
 	t.Parallel()
-	d, w := start(t, apitest.Options{Paused: true})
+	d, w := start(t, apitest.Options{Paused: true, Now: apitest.Ticking()})
 	ana, bob := string(w.Submit(t, "ana", "prod-db-admin").ID), string(w.Submit(t, "bob", "vault-admin").ID)
 	d.expect(`Request ID (vault-admin for bob): Cancelled by bob.`, "bob", "grants", "cancel", bob)
 	for _, tt := range []struct {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type Options struct {
 	API    func(*api.Config)
 	Store  func(workflows.Store) workflows.Store // wraps the store of service and API
 	Paused bool                                  // no runner: nothing is activated or ended
+	Now    func() time.Time                      // the clock of the verbs; nil: time.Now
 	Logger *slog.Logger
 }
 
@@ -73,7 +75,7 @@ func Start(t testing.TB, o Options) *World {
 	w.Service, err = workflows.New(workflows.Config{
 		Store: w.Store, Directory: dir, Policies: set, Roles: roles(),
 		Connectors:    map[string]connectors.Connector{"demo": target},
-		Administrator: member("admins"), Auditor: member("auditors"), Logger: o.Logger,
+		Administrator: member("admins"), Auditor: member("auditors"), Now: o.Now, Logger: o.Logger,
 	})
 	must(t, err)
 	if !o.Paused {
@@ -151,6 +153,13 @@ func (w *World) Approve(t testing.TB, person access.PersonID, id access.RequestI
 func (w *World) Active(t testing.TB, person access.PersonID) *access.Record {
 	t.Helper()
 	return w.Until(t, w.Submit(t, person, "staging-db").ID, access.Active)
+}
+
+// Ticking is a clock that goes on a second whenever it is looked at: requests of one millisecond have no order.
+func Ticking() func() time.Time {
+	var looks atomic.Int64
+	began := time.Now()
+	return func() time.Time { return began.Add(time.Duration(looks.Add(1)) * time.Second) }
 }
 
 func by(person access.PersonID) access.Actor { return access.Actor{Person: person, Via: "web"} }
