@@ -133,9 +133,10 @@ func (c *Courier) step(ctx context.Context, e *workflows.Errand) bool {
 		c.putOff(ctx, *e, wait, nil)
 		return false
 	}
-	if len(todo) == 1 {
+	if len(todo) == 1 && refs[todo[0].Name] != unsent {
 		return c.told(ctx, e, refs)
 	}
+	// There is more to send, or something to send instead of what the chat refused.
 	c.putOff(ctx, *e, 0, refs)
 	return false
 }

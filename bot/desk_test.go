@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +26,25 @@ type desk struct {
 	offers    []workflows.Offer
 	approvers []access.Person
 	may       workflows.May
-	// fail is the error of every verb that changes something; lookup that of the directory.
-	fail, lookup error
-	asked        []workflows.Ask
-	did          []string
+	fail      error // of every verb that changes something
+	asked     []workflows.Ask
+	did       []string
+
+	mu     sync.Mutex
+	lookup error // of the directory; see away
+}
+
+// away makes the directory answer with an error; nil: makes it well again.
+func (d *desk) away(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lookup = err
+}
+
+func (d *desk) awayWith() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lookup
 }
 
 var (
@@ -156,7 +172,7 @@ func (d *desk) Approvers(_ context.Context, r *access.Record) ([]access.Person, 
 	if r.State != access.Pending {
 		return nil, nil
 	}
-	return d.approvers, d.lookup
+	return d.approvers, d.awayWith()
 }
 
 func (d *desk) Offers(_ context.Context, _ access.PersonID, words string, limit int) ([]workflows.Offer, error) {
@@ -187,8 +203,8 @@ func (d *desk) Digest(_ context.Context, from, to time.Time) (*workflows.Digest,
 }
 
 func (d *desk) Person(_ context.Context, id access.PersonID) (access.Person, error) {
-	if d.lookup != nil {
-		return access.Person{}, d.lookup
+	if err := d.awayWith(); err != nil {
+		return access.Person{}, err
 	}
 	i := slices.IndexFunc(d.people, func(p access.Person) bool { return p.ID == id })
 	if i < 0 {
@@ -198,8 +214,8 @@ func (d *desk) Person(_ context.Context, id access.PersonID) (access.Person, err
 }
 
 func (d *desk) ByAccount(ctx context.Context, chat, account string) (access.Person, error) {
-	if d.lookup != nil {
-		return access.Person{}, d.lookup
+	if err := d.awayWith(); err != nil {
+		return access.Person{}, err
 	}
 	id, ok := d.accounts[chat+"/"+account]
 	if !ok {
@@ -209,8 +225,8 @@ func (d *desk) ByAccount(ctx context.Context, chat, account string) (access.Pers
 }
 
 func (d *desk) AccountOf(_ context.Context, id access.PersonID, chat string) (string, error) {
-	if d.lookup != nil {
-		return "", d.lookup
+	if err := d.awayWith(); err != nil {
+		return "", err
 	}
 	for account, p := range d.accounts {
 		if c, a, _ := strings.Cut(account, "/"); p == id && c == chat {
@@ -220,7 +236,7 @@ func (d *desk) AccountOf(_ context.Context, id access.PersonID, chat string) (st
 	return "", fmt.Errorf("account of %s: %w", id, access.ErrNotFound)
 }
 
-func (d *desk) People(context.Context) ([]access.Person, error) { return d.people, d.lookup }
+func (d *desk) People(context.Context) ([]access.Person, error) { return d.people, d.awayWith() }
 
 // request is Ana's, pending, made ten minutes ago.
 func request() *access.Record {

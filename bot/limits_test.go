@@ -307,7 +307,7 @@ func TestCardsAreMadeWithoutTheDirectory(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	b := d.bot(t)
-	d.lookup = errors.New("ldap: timeout")
+	d.away(errors.New("ldap: timeout"))
 	c := b.look(t.Context(), request()).requestCard()
 	checkCard(t, "no directory", c, messageRoom)
 	if text := asText(c); !strings.Contains(text, "could not be asked") || !strings.Contains(text, "@ana asks") {

@@ -47,10 +47,7 @@ func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access
 	if refs[refRequest] == unsent {
 		channel = "" // the channel refused the message: those who may decide are told personally
 	}
-	messages := v.copies(channel, refs)
-	if m, ok := v.thread(n, channel, refs); ok {
-		messages = append(messages, m)
-	}
+	messages := append(v.copies(channel, refs), v.answers(n, channel, refs)...)
 	for _, to := range v.readers(n) {
 		// Each has buttons of their own.
 		if card, ok := v.personalCard(n, to, b.cfg.Service.Allowed(ctx, to, r)); ok {
@@ -86,14 +83,26 @@ func (v view) copies(channel string, refs map[string]string) []Message {
 	return messages
 }
 
-// thread is the answer below the request's message, in the channel alone.
-func (v view) thread(n workflows.Note, channel string, refs map[string]string) (Message, bool) {
-	root := refs[refRequest]
-	if channel == "" || v.expired(n) {
-		return Message{}, false
+// answers are what is said below the request's message. Where that is not in a channel only a reminder is worth a
+// message to each of those who may decide.
+func (v view) answers(n workflows.Note, channel string, refs map[string]string) []Message {
+	if v.expired(n) {
+		return nil
 	}
 	card, ok := v.threadCard(n)
-	return Message{Name: "thread/" + name(n), To: Address{Channel: channel, Thread: root}, Card: card}, ok
+	switch {
+	case !ok:
+		return nil
+	case channel != "":
+		return []Message{{Name: "thread/" + name(n), To: Address{Channel: channel, Thread: refs[refRequest]}, Card: card}}
+	case n.Kind != workflows.NoteReminder:
+		return nil
+	}
+	var messages []Message
+	for _, p := range v.approvers[:min(len(v.approvers), mentionedLater)] {
+		messages = append(messages, Message{Name: "told/" + name(n) + "/" + string(p.ID), To: Address{Person: p.ID}, Card: card})
+	}
+	return messages
 }
 
 // readers are those who get a personal message about a note.

@@ -316,3 +316,6 @@ func helpCard() Card {
 
 // quotedRole is a role's name as somebody typed it.
 func quotedRole(name string) string { return cmp.Or(clip(oneLine(name), 60), "that") }
+
+// notFound tells an error that speaks of something that does not exist.
+func notFound(err error) bool { return errors.Is(err, access.ErrNotFound) }

@@ -67,7 +67,7 @@ func TestSomebodyUnknownIsToldWhomToAsk(t *testing.T) {
 func TestADirectoryThatIsAwayMeansNo(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
-	d.lookup = errors.New("ldap: timeout")
+	d.away(errors.New("ldap: timeout"))
 	mustSay(t, d.bot(t).Command(t.Context(), asAna, "mine"), "The directory could not be asked who you are", "Try again")
 }
 
