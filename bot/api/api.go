@@ -61,7 +61,7 @@ type API struct {
 func New(cfg Config) (*API, error) {
 	var problems []error
 	if cfg.Service == nil || cfg.Store == nil || cfg.Directory == nil {
-		problems = append(problems, errors.New("Service, Store and Directory are required"))
+		problems = append(problems, errors.New("the Config needs Service, Store and Directory"))
 	}
 	if cfg.Rate == 0 {
 		cfg.Rate = 20
@@ -70,7 +70,7 @@ func New(cfg Config) (*API, error) {
 		cfg.Burst = 200
 	}
 	if cfg.Rate < 0 || cfg.Burst < 0 {
-		problems = append(problems, errors.New("Rate and Burst must not be negative"))
+		problems = append(problems, errors.New("a Rate or Burst must not be negative"))
 	}
 	if cfg.KeyWait == 0 {
 		cfg.KeyWait = 10 * time.Second

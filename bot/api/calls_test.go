@@ -241,7 +241,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("New took all of it")
 	}
-	for _, want := range []string{"Service, Store and Directory are required", "must not be negative", `name "a" is taken`,
+	for _, want := range []string{"needs Service, Store and Directory", "must not be negative", `name "a" is taken`,
 		`token "b" has the same hash as token "a"`, `token "c": hash`, `token "d": hash`, "token 6 needs a name"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q: %v", want, err)

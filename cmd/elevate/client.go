@@ -44,7 +44,7 @@ func surroundings() clientEnv {
 }
 
 const (
-	callTime  = 30 * time.Second
+	callTime  = 40 * time.Second // a little more than the server takes at most
 	callTries = 4
 	// longestWait bounds what a server's Retry-After can make us wait.
 	longestWait = 15 * time.Second

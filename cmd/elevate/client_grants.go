@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -66,22 +67,9 @@ func (f *grantsFlags) list(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	query := f.query()
-	all := api.Page{Requests: []api.Request{}}
-	for {
-		query.Set("limit", strconv.Itoa(min(pageSize, f.limit-len(all.Requests))))
-		if f.waiting {
-			query = url.Values{"waiting": {"true"}}
-		}
-		var page api.Page
-		if err := c.get(cmd.Context(), "requests", query, &page); err != nil {
-			return err
-		}
-		all.Requests, all.Next = append(all.Requests, page.Requests...), page.Next
-		if page.Next == nil || len(all.Requests) >= f.limit {
-			break
-		}
-		query.Set("cursor", *page.Next)
+	all, err := f.fetch(cmd.Context(), c)
+	if err != nil {
+		return err
 	}
 	return f.print(cmd.OutOrStdout(), all, func(out io.Writer) error {
 		if len(all.Requests) == 0 {
@@ -99,7 +87,30 @@ func (f *grantsFlags) list(cmd *cobra.Command) error {
 	})
 }
 
+// fetch reads pages until there are as many as asked for, or no more.
+func (f *grantsFlags) fetch(ctx context.Context, c *client) (api.Page, error) {
+	all := api.Page{Requests: []api.Request{}}
+	query := f.query()
+	for {
+		if !f.waiting {
+			query.Set("limit", strconv.Itoa(min(pageSize, f.limit-len(all.Requests))))
+		}
+		var page api.Page
+		if err := c.get(ctx, "requests", query, &page); err != nil {
+			return all, err
+		}
+		all.Requests, all.Next = append(all.Requests, page.Requests...), page.Next
+		if page.Next == nil || len(all.Requests) >= f.limit {
+			return all, nil
+		}
+		query.Set("cursor", *page.Next)
+	}
+}
+
 func (f *grantsFlags) query() url.Values {
+	if f.waiting {
+		return url.Values{"waiting": {"true"}}
+	}
 	query := url.Values{}
 	set := func(name, value string) {
 		if value != "" {

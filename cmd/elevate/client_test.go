@@ -325,8 +325,8 @@ func TestClientNamesAServerThatIsNoElevate(t *testing.T) {
 		words  string
 	}{
 		"a page":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "does not answer as Elevate does"},
-		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "\x1b[2J", 418) }, "not as Elevate does. Check --server"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 302) }, "sends callers on to"},
+		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "\x1b[2J", http.StatusTeapot) }, "not as Elevate does. Check --server"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, "sends callers on to"},
 	} {
 		server := httptest.NewServer(tt.answer)
 		got := desk{t, server.URL}.types("ana", "grants")
