@@ -188,9 +188,14 @@ func TestAnActivationThatComesTooLateIsUndone(t *testing.T) {
 	w := newWorld(t)
 	paused, resumed := make(chan struct{}), make(chan struct{})
 	target := w.connector(w.db)
+	var first sync.Once
 	slow := &scripted{connector: target, activate: func(context.Context) error {
-		close(paused)
-		<-resumed
+		once := false
+		first.Do(func() { once = true })
+		if once {
+			close(paused)
+			<-resumed
+		}
 		return nil
 	}}
 	w.with("db", slow)
