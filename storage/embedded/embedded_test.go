@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open starts a server and a store on it, both closed with the test.
-func open(t testing.TB, cfg embedded.Config, store redis.Config) (*embedded.Server, *redis.Store) {
+func open(t storagetest.TB, cfg embedded.Config, store redis.Config) (*embedded.Server, *redis.Store) {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), cfg)
 	if err != nil {
@@ -40,7 +40,7 @@ func open(t testing.TB, cfg embedded.Config, store redis.Config) (*embedded.Serv
 	return server, s
 }
 
-func shortDir(t testing.TB) string {
+func shortDir(t storagetest.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "e") // t.TempDir may be too long for a socket
 	if err != nil {
@@ -52,7 +52,7 @@ func shortDir(t testing.TB) string {
 
 func inProcess(dir bool) storagetest.Options {
 	return storagetest.Options{
-		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			cfg := embedded.Config{Memory: !dir, InProcess: dir, Clock: clock.Now}
 			if dir {
 				cfg.Dir = shortDir(t)
@@ -72,4 +72,9 @@ func TestMemoryStoreKeepsThePromise(t *testing.T) {
 func TestJournalStoreKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, inProcess(true))
+}
+
+func TestMemoryStoreFollowsTheModel(t *testing.T) {
+	t.Parallel()
+	storagetest.RunModel(t, inProcess(false))
 }

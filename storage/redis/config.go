@@ -117,40 +117,33 @@ func (c *Config) client(retry bool) (goredis.UniversalClient, error) {
 	if !retry {
 		retries = -1
 	}
-	kind, plain := c.kind(address)
-	switch kind {
+	off := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	switch kind, plain := c.kind(address); kind {
 	case "sentinel":
 		o, err := goredis.ParseFailoverURL(plain)
-		if err != nil {
-			return nil, err
+		if err != nil || o.MasterName == "" {
+			return nil, errors.Join(err, errors.New("master_name is needed"))
 		}
-		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
-		if c.Dial != nil {
-			o.Dialer = c.Dial
-		}
+		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
 		return goredis.NewFailoverClient(o), nil
 	case "cluster":
 		o, err := goredis.ParseClusterURL(plain)
 		if err != nil {
 			return nil, err
 		}
-		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
-		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		if c.Dial != nil {
-			o.Dialer = c.Dial
-		}
+		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
+		o.MaintNotificationsConfig = off
 		return goredis.NewClusterClient(o), nil
+	case "":
+		o, err := goredis.ParseURL(plain)
+		if err != nil {
+			return nil, err
+		}
+		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
+		o.MaintNotificationsConfig = off
+		return goredis.NewClient(o), nil
 	}
-	o, err := goredis.ParseURL(plain)
-	if err != nil {
-		return nil, err
-	}
-	o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol = retries, true, true, 2
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if c.Dial != nil {
-		o.Dialer = c.Dial
-	}
-	return goredis.NewClient(o), nil
+	return nil, errors.New("unknown kind of server")
 }
 
 // kind takes the part of the scheme that go-redis does not know off a URL.

@@ -20,7 +20,7 @@ var prefixes atomic.Int64
 // prefix is a part of a shared server that no other test uses.
 func prefix() string { return fmt.Sprintf("t%d:", prefixes.Add(1)) }
 
-func open(t testing.TB, cfg redis.Config) *redis.Store {
+func open(t storagetest.TB, cfg redis.Config) *redis.Store {
 	t.Helper()
 	if cfg.Chats == nil {
 		cfg.Chats = storagetest.Chats()
@@ -39,7 +39,7 @@ func open(t testing.TB, cfg redis.Config) *redis.Store {
 
 func onServer(r *storagetest.Redis, change func(*redis.Config)) storagetest.Options {
 	return storagetest.Options{
-		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			cfg := redis.Config{URL: r.URL(), Prefix: prefix(), Now: clock.Now}
 			change(&cfg)
 			return open(t, cfg)
@@ -67,7 +67,7 @@ func TestRepeatedScriptsKeepThePromise(t *testing.T) {
 	r := storagetest.StartRedis(t)
 	o := onServer(r, func(*redis.Config) {})
 	once := o.Open
-	o.Open = func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+	o.Open = func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 		s := once(t, clock).(*redis.Store)
 		s.RunTwice()
 		return s
@@ -79,10 +79,16 @@ func TestClusterKeepsThePromise(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	storagetest.Run(t, storagetest.Options{
-		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			return open(t, redis.Config{URL: c, Prefix: prefix(), Now: clock.Now})
 		},
 		Pass:    func(_ *storagetest.Clock, d time.Duration) { time.Sleep(d) },
 		NoHours: "a redis-server's clock cannot be moved; the in-process server's can, and runs the same scripts",
 	})
+}
+
+func TestRedisFollowsTheModel(t *testing.T) {
+	t.Parallel()
+	r := storagetest.StartRedis(t)
+	storagetest.RunModel(t, onServer(r, func(c *redis.Config) { c.Shards = 2 }))
 }

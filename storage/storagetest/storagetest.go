@@ -21,7 +21,7 @@ func Chats() []string { return []string{"slack", "teams"} }
 type Options struct {
 	// Open gives an empty store that reads the clock as its caller's, with Chats. Required. It must close the store
 	// by itself at the end of the test.
-	Open func(t testing.TB, clock *Clock) workflows.Store
+	Open func(t TB, clock *Clock) workflows.Store
 	// Pass lets time pass at the store's server, which the caller's clock need not move. Required.
 	Pass func(clock *Clock, d time.Duration)
 	// NoHours is the reason why Pass cannot let hours pass. Empty: it can.
@@ -34,6 +34,13 @@ type T interface {
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Context() context.Context
+}
+
+// TB is the part of a test that opens a store.
+type TB interface {
+	T
+	Fatal(args ...any)
+	Cleanup(f func())
 }
 
 // check is one promise.
@@ -73,7 +80,7 @@ func Run(t *testing.T, o Options) {
 	}
 }
 
-func newEnv(t T, tb testing.TB, o Options) *env {
+func newEnv(t T, tb TB, o Options) *env {
 	clock := NewClock()
 	return &env{T: t, Store: o.Open(tb, clock), clock: clock, pass: func(d time.Duration) { o.Pass(clock, d) }}
 }

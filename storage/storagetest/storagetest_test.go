@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sound is a store that keeps the promise, on a clock of its own where now is given.
-func sound(t testing.TB, server, caller func() time.Time) workflows.Store {
+func sound(t storagetest.TB, server, caller func() time.Time) workflows.Store {
 	t.Helper()
 	s, err := embedded.Start(t.Context(), embedded.Config{Memory: true, Clock: server})
 	if err != nil {
@@ -28,7 +28,7 @@ func sound(t testing.TB, server, caller func() time.Time) workflows.Store {
 	}
 	t.Cleanup(func() {
 		if err := errors.Join(store.Close(), s.Close()); err != nil {
-			t.Error(err)
+			t.Errorf("close: %v", err)
 		}
 	})
 	return store
@@ -36,7 +36,7 @@ func sound(t testing.TB, server, caller func() time.Time) workflows.Store {
 
 func options(breakIt func(workflows.Store) workflows.Store) storagetest.Options {
 	return storagetest.Options{
-		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			return breakIt(sound(t, clock.Now, clock.Now))
 		},
 		Pass: func(clock *storagetest.Clock, d time.Duration) { clock.Advance(d) },
@@ -135,7 +135,7 @@ func TestSuiteFailsBrokenStores(t *testing.T) {
 func TestSuiteFailsAStoreThatFiresEarly(t *testing.T) {
 	t.Parallel()
 	o := storagetest.Options{
-		Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			ahead := func() time.Time { return clock.Now().Add(50 * time.Millisecond) }
 			return sound(t, ahead, ahead)
 		},
@@ -151,12 +151,12 @@ func TestSuiteFailsAStoreThatFiresEarly(t *testing.T) {
 // The earlier of both clocks counts, whichever it is.
 func TestSuitePassesWhileOneClockIsAhead(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(t testing.TB, now, ahead func() time.Time) workflows.Store{
-		"the server's": func(t testing.TB, now, ahead func() time.Time) workflows.Store { return sound(t, ahead, now) },
-		"the caller's": func(t testing.TB, now, ahead func() time.Time) workflows.Store { return sound(t, now, ahead) },
+	for name, open := range map[string]func(t storagetest.TB, now, ahead func() time.Time) workflows.Store{
+		"the server's": func(t storagetest.TB, now, ahead func() time.Time) workflows.Store { return sound(t, ahead, now) },
+		"the caller's": func(t storagetest.TB, now, ahead func() time.Time) workflows.Store { return sound(t, now, ahead) },
 	} {
 		o := storagetest.Options{
-			Open: func(t testing.TB, clock *storagetest.Clock) workflows.Store {
+			Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 				return open(t, clock.Now, func() time.Time { return clock.Now().Add(time.Hour) })
 			},
 			Pass: func(clock *storagetest.Clock, d time.Duration) { clock.Advance(d) },
