@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -93,6 +95,22 @@ func Account(g access.Grant) (string, error) {
 			"%q is no account name; correct accounts.%s of %s in the directory", name, g.Role.Connector, g.Person.ID)}
 	}
 	return name, nil
+}
+
+// OnlyText reads a target that has one key, with a text, and gives that text. The error lists everything that is wrong,
+// each part beginning with the key.
+func OnlyText(target map[string]any, key, example string) (string, error) {
+	var problems []error
+	for _, k := range slices.Sorted(maps.Keys(target)) {
+		if k != key {
+			problems = append(problems, fmt.Errorf("target.%s: there is no such key here; a target of this connector has %s alone", k, key))
+		}
+	}
+	text, ok := target[key].(string)
+	if !ok || text == "" {
+		problems = append(problems, fmt.Errorf("target.%s: is missing or no text; write one, such as %s: %s", key, key, example))
+	}
+	return text, errors.Join(problems...)
 }
 
 // Kind says what an error of a target means for the runner.

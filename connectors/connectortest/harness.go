@@ -61,6 +61,7 @@ type Ability string
 
 // The abilities that a Harness may declare as missing.
 const (
+	FixedTargets   Ability = "fix a target's form"   // a role's target is whatever the target makes of it
 	EndSessions    Ability = "end sessions"          // there are none, or none that can be ended
 	Lie            Ability = "lie"                   // the target cannot be made to confirm what it did not do
 	UnknownPersons Ability = "know unknown persons"  // the target accepts any account

@@ -53,16 +53,7 @@ func (c *Connector) CheckTarget(target map[string]any) error {
 }
 
 func roleName(target map[string]any) (string, error) {
-	for k := range target {
-		if k != "role" {
-			return "", fmt.Errorf("target.%s: the demo connector knows no such key; it wants role alone", k)
-		}
-	}
-	name, ok := target["role"].(string)
-	if !ok || name == "" {
-		return "", errors.New("target.role: the name of a role is missing, such as role: db_admin")
-	}
-	return name, nil
+	return connectors.OnlyText(target, "role", "db_admin")
 }
 
 // Activate puts the person in the table.

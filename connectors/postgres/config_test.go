@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elevate/connectors/postgres"
+	"elevate/workflows/access"
 )
 
 func TestNewReadsTheConfigurationAndConnectsToNothing(t *testing.T) {
@@ -15,19 +16,19 @@ func TestNewReadsTheConfigurationAndConnectsToNothing(t *testing.T) {
 		cfg  postgres.Config
 		want []string // in the error; none: it is accepted
 	}{
-		"a URL that says verify-full":   {postgres.Config{DSN: "postgres://bot:" + secret + "@db.example.com/postgres?sslmode=verify-full"}, nil},
-		"a URL that says require":       {postgres.Config{DSN: "postgres://bot:" + secret + "@db.example.com/postgres?sslmode=require"}, nil},
-		"a URL that says disable":       {postgres.Config{DSN: "postgres://bot:" + secret + "@db.example.com/postgres?sslmode=disable"}, nil},
-		"this machine":                  {postgres.Config{DSN: "postgres://bot:" + secret + "@localhost/postgres"}, nil},
-		"this machine by address":       {postgres.Config{DSN: "postgres://bot:" + secret + "@[::1]/postgres"}, nil},
-		"a socket":                      {postgres.Config{DSN: "host=/run/postgresql user=bot"}, nil},
-		"several hosts":                 {postgres.Config{DSN: "postgres://bot:" + secret + "@a.example.com,b.example.com/postgres?sslmode=verify-full&target_session_attrs=read-write"}, nil},
+		"a URL that says verify-full":   {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@db.example.com/postgres?sslmode=verify-full")}, nil},
+		"a URL that says require":       {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@db.example.com/postgres?sslmode=require")}, nil},
+		"a URL that says disable":       {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@db.example.com/postgres?sslmode=disable")}, nil},
+		"this machine":                  {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@localhost/postgres")}, nil},
+		"this machine by address":       {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@[::1]/postgres")}, nil},
+		"a socket":                      {postgres.Config{DSN: access.NewSecret("host=/run/postgresql user=bot")}, nil},
+		"several hosts":                 {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@a.example.com,b.example.com/postgres?sslmode=verify-full&target_session_attrs=read-write")}, nil},
 		"nothing":                       {postgres.Config{}, []string{"dsn"}},
-		"no mode":                       {postgres.Config{DSN: "postgres://bot:" + secret + "@db.example.com/postgres"}, []string{"dsn", "db.example.com", "sslmode=verify-full"}},
-		"a mode that gives way":         {postgres.Config{DSN: "host=db.example.com user=bot password=" + secret + " sslmode=prefer"}, []string{"dsn", "sslmode=verify-full"}},
-		"one host of several elsewhere": {postgres.Config{DSN: "postgres://bot:" + secret + "@localhost,b.example.com/postgres"}, []string{"b.example.com"}},
-		"no connection string":          {postgres.Config{DSN: "postgres://bot:" + secret + "%@db.example.com/%zz"}, []string{"dsn"}},
-		"an unknown mode":               {postgres.Config{DSN: "host=db user=bot password=" + secret + " sslmode=maybe"}, []string{"dsn"}},
+		"no mode":                       {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@db.example.com/postgres")}, []string{"dsn", "db.example.com", "sslmode=verify-full"}},
+		"a mode that gives way":         {postgres.Config{DSN: access.NewSecret("host=db.example.com user=bot password=" + secret + " sslmode=prefer")}, []string{"dsn", "sslmode=verify-full"}},
+		"one host of several elsewhere": {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "@localhost,b.example.com/postgres")}, []string{"b.example.com"}},
+		"no connection string":          {postgres.Config{DSN: access.NewSecret("postgres://bot:" + secret + "%@db.example.com/%zz")}, []string{"dsn"}},
+		"an unknown mode":               {postgres.Config{DSN: access.NewSecret("host=db user=bot password=" + secret + " sslmode=maybe")}, []string{"dsn"}},
 		"every problem at once":         {postgres.Config{Timeout: -time.Second, MaxConns: -1}, []string{"dsn", "timeout", "max_conns"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +51,7 @@ func TestNewReadsTheConfigurationAndConnectsToNothing(t *testing.T) {
 
 func TestCheckTargetNamesTheKey(t *testing.T) {
 	t.Parallel()
-	c, err := postgres.New(postgres.Config{DSN: "host=localhost"})
+	c, err := postgres.New(postgres.Config{DSN: access.NewSecret("host=localhost")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,7 @@ func oddDefaultsDoNoHarm(t *testing.T, s *server) {
 		CREATE FUNCTION evil.pg_has_role(name, text) RETURNS bool LANGUAGE sql AS 'SELECT true';
 		GRANT SELECT ON evil.pg_auth_members TO PUBLIC`)
 	c := s.connector(t, func(cfg *postgres.Config) {
-		cfg.DSN += "&search_path=evil,pg_catalog&default_transaction_read_only=on&default_transaction_isolation=serializable&synchronous_commit=off"
+		cfg.DSN = access.NewSecret(cfg.DSN.Reveal() + "&search_path=evil,pg_catalog&default_transaction_read_only=on&default_transaction_isolation=serializable&synchronous_commit=off")
 	})
 	g := s.grant(ana, role)
 	receipt := activate(t, c, g)
@@ -231,7 +231,7 @@ func oddDefaultsDoNoHarm(t *testing.T, s *server) {
 
 // missingDatabaseProvesNothing: memberships belong to the server, whatever database dsn names.
 func missingDatabaseProvesNothing(t *testing.T, s *server) {
-	c := s.connector(t, func(cfg *postgres.Config) { cfg.DSN = strings.Replace(cfg.DSN, "/postgres?", "/missing?", 1) })
+	c := s.connector(t, func(cfg *postgres.Config) { cfg.DSN = edited(cfg.DSN, "/postgres?", "/missing?") })
 	_, err := c.Deactivate(t.Context(), s.grant(s.user(t, "ana"), s.role(t)), access.Receipt{})
 	if connectors.KindOf(err) != connectors.Denied {
 		t.Errorf("Deactivate: %v, want kind %q", err, connectors.Denied)

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"elevate/connectors"
+	"elevate/workflows/access"
 )
 
 // Config sets up a Connector.
@@ -23,7 +24,7 @@ type Config struct {
 	// parameters and environment variables. It must lead to the primary. To another machine it says
 	// sslmode=verify-full (or verify-ca, require or, without encryption, disable): libpq's default, prefer, lets
 	// anybody on the way switch the encryption off and is refused.
-	DSN string
+	DSN access.Secret
 	// SetRole lets people SET ROLE to what they are given, from PostgreSQL 16 on. Without it they have all of the
 	// role's rights under their own name, but cannot make functions or tables that belong to the role and outlive
 	// their access. Earlier versions cannot forbid it.
@@ -60,7 +61,7 @@ var (
 
 // New makes a connector. It reads the configuration and connects to nothing.
 func New(cfg Config) (*Connector, error) {
-	config, err := parse(cfg.DSN)
+	config, err := parse(cfg.DSN.Reveal())
 	if cfg.Timeout < 0 {
 		err = errors.Join(err, errors.New("timeout: it is negative; leave it out for 10s"))
 	}
@@ -137,15 +138,10 @@ func (c *Connector) CheckTarget(target map[string]any) error {
 }
 
 func roleName(target map[string]any) (string, error) {
-	for k := range target {
-		if k != "role" {
-			return "", fmt.Errorf("target.%s: the postgres connector knows no such key; it wants role alone", k)
-		}
-	}
-	name, ok := target["role"].(string)
+	name, err := connectors.OnlyText(target, "role", "db_admin")
 	switch {
-	case !ok || name == "":
-		return "", errors.New("target.role: the name of a database role is missing, such as role: db_admin")
+	case err != nil:
+		return "", err
 	case len(name) > longestName:
 		return "", fmt.Errorf("target.role: %q is longer than the %d bytes that PostgreSQL keeps", name, longestName)
 	case strings.ContainsRune(name, 0):

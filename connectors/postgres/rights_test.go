@@ -16,7 +16,7 @@ type bot struct {
 	dsn  string
 }
 
-func (b bot) login(cfg *postgres.Config) { cfg.DSN, cfg.SetRole = b.dsn, true }
+func (b bot) login(cfg *postgres.Config) { cfg.DSN, cfg.SetRole = access.NewSecret(b.dsn), true }
 
 // bot makes a login with the README's rights on the given roles.
 func (s *server) bot(t *testing.T, roles ...access.Role) bot {
@@ -140,7 +140,7 @@ func superuserEndsOnly(t *testing.T, s *server) {
 	g := s.grant(ana, role)
 	receipt := activate(t, s.connector(t, nil), g)
 	s.admin(t, expand("GRANT {role} TO {user}", role, bo))
-	super := s.connector(t, func(cfg *postgres.Config) { cfg.DSN = s.Superuser() })
+	super := s.connector(t, func(cfg *postgres.Config) { cfg.DSN = access.NewSecret(s.Superuser()) })
 	if _, err := super.Activate(t.Context(), s.grant(bo, role)); connectors.KindOf(err) != connectors.Denied {
 		t.Errorf("Activate as a superuser: %v, want kind %q", err, connectors.Denied)
 	}

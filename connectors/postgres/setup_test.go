@@ -120,7 +120,7 @@ func (s *server) botDSN() string { return s.DSN("elevate_bot", botPassword) }
 // connector makes a connector with the README's login; change alters its configuration.
 func (s *server) connector(t tester, change func(*postgres.Config)) *postgres.Connector {
 	t.Helper()
-	cfg := postgres.Config{DSN: s.botDSN()}
+	cfg := postgres.Config{DSN: access.NewSecret(s.botDSN())}
 	if change != nil {
 		change(&cfg)
 	}
@@ -129,6 +129,11 @@ func (s *server) connector(t tester, change func(*postgres.Config)) *postgres.Co
 		t.Fatalf("New: %v", err)
 	}
 	return c
+}
+
+// edited is a secret in which one text stands in for another.
+func edited(secret access.Secret, old, new string) access.Secret {
+	return access.NewSecret(strings.Replace(secret.Reveal(), old, new, 1))
 }
 
 // user makes an account whose name begins as asked for.

@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 
@@ -39,8 +38,8 @@ func harness(t *testing.T, s *server, setRole bool) connectortest.Harness {
 	}
 	return connectortest.Harness{
 		New:    with(func(*postgres.Config) {}),
-		Hang:   with(func(cfg *postgres.Config) { cfg.DSN = strings.Replace(cfg.DSN, fmt.Sprint(s.Port), silent, 1) }),
-		Refuse: with(func(cfg *postgres.Config) { cfg.DSN = s.DSN("elevate_bot", wrongPassword) }),
+		Hang:   with(func(cfg *postgres.Config) { cfg.DSN = edited(cfg.DSN, fmt.Sprint(s.Port), silent) }),
+		Refuse: with(func(cfg *postgres.Config) { cfg.DSN = access.NewSecret(s.DSN("elevate_bot", wrongPassword)) }),
 		Role:   func(tt connectortest.T) access.Role { return s.role(tt) },
 		Person: func(tt connectortest.T, account string) access.Person { return s.account(tt, account) },
 		Plant: func(tt connectortest.T, p access.Person, r access.Role) {
