@@ -154,7 +154,7 @@ func (s *Server) initialise(bin string) error {
 	if err := os.WriteFile(password, []byte(Password+"\n"), 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=scram-sha-256",
+	cmd := exec.Command("/bin/sh", "-c", `exec "$@"`, "sh", filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=scram-sha-256",
 		"--pwfile="+password, "--no-sync", "--encoding=UTF8", "--no-locale")
 	cmd.Dir = s.dir
 	if err := unprivileged(cmd, s.dir, password); err != nil {

@@ -1,6 +1,7 @@
 package postgrestest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,8 +22,7 @@ func TestServersAreWhatTheySay(t *testing.T) {
 		if err := conn.QueryRow(t.Context(), "SHOW server_version").Scan(&version); err != nil {
 			t.Fatal(err)
 		}
-		want := map[int]string{15: "15.", 18: "18."}[major]
-		if !strings.HasPrefix(version, want) {
+		if !strings.HasPrefix(version, fmt.Sprintf("%d.", major)) {
 			t.Errorf("asked for %d, got %s", major, version)
 		}
 		s.Close()

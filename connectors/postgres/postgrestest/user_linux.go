@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// capDACReadSearch lets a process read files whatever their modes: the programs may lie in a folder of root's.
+// capDACReadSearch lets a process read files whatever their modes: the programs may lie in a folder of root's. It takes
+// effect in the first program that is executed, so that one must be a shell in a place that everybody can read.
 const capDACReadSearch = 2
 
 // unprivileged makes a command run as another user where we are root, since PostgreSQL refuses to run as root, and gives
