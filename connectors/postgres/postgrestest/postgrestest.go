@@ -60,6 +60,9 @@ func Start(t testing.TB, major int) *Server {
 		}
 	})
 	s := &Server{Major: major, dir: dir}
+	if bin, err = s.within(bin); err != nil {
+		t.Fatalf("PostgreSQL %d: %v", major, err)
+	}
 	if err := s.initialise(bin); err != nil {
 		t.Fatalf("PostgreSQL %d: %v", major, err)
 	}
@@ -110,6 +113,23 @@ func find(major int) (string, error) {
 	return "", fmt.Errorf("PostgreSQL %d is not installed; looked in %s (name more in %s)", major, strings.Join(dirs, ", "), Dirs)
 }
 
+// within gives the programs in a place where the server's user can run them. It copies them where that user cannot get
+// at them, such as below a folder of root's.
+func (s *Server) within(bin string) (string, error) {
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "--version")
+	if err := unprivileged(cmd, s.dir); err != nil {
+		return "", err
+	}
+	if cmd.Run() == nil {
+		return bin, nil
+	}
+	copied := filepath.Join(s.dir, "programs")
+	if err := os.CopyFS(copied, os.DirFS(filepath.Dir(bin))); err != nil {
+		return "", fmt.Errorf("copy the programs: %w", err)
+	}
+	return filepath.Join(copied, filepath.Base(bin)), nil
+}
+
 var versionText = regexp.MustCompile(`\) (\d+)\.`)
 
 // majorOf asks a postgres program for its major version; 0 where there is none.
@@ -154,10 +174,10 @@ func (s *Server) initialise(bin string) error {
 	if err := os.WriteFile(password, []byte(Password+"\n"), 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", "-c", `exec "$@"`, "sh", filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=scram-sha-256",
+	cmd := exec.Command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "--auth=scram-sha-256",
 		"--pwfile="+password, "--no-sync", "--encoding=UTF8", "--no-locale")
 	cmd.Dir = s.dir
-	if err := unprivileged(cmd, s.dir, password); err != nil {
+	if err := unprivileged(cmd, password); err != nil {
 		return err
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -10,10 +10,6 @@ import (
 	"syscall"
 )
 
-// capDACReadSearch lets a process read files whatever their modes: the programs may lie in a folder of root's. It takes
-// effect in the first program that is executed, so that one must be a shell in a place that everybody can read.
-const capDACReadSearch = 2
-
 // unprivileged makes a command run as another user where we are root, since PostgreSQL refuses to run as root, and gives
 // that user the files.
 func unprivileged(cmd *exec.Cmd, files ...string) error {
@@ -29,10 +25,7 @@ func unprivileged(cmd *exec.Cmd, files ...string) error {
 			return err
 		}
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Credential:  &syscall.Credential{Uid: uid, Gid: gid},
-		AmbientCaps: []uintptr{capDACReadSearch},
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
 	return nil
 }
 
