@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 
@@ -82,7 +83,7 @@ func element(in bot.Input) slack.BlockElement {
 		atOnce := 0 // the first options show before anything is typed
 		e := slack.NewOptionsSelectBlockElement(slack.OptTypeExternal, plain("Type to search", maxText), in.Name)
 		e.MinQueryLength = &atOnce
-		if in.Initial != nil {
+		if in.Initial != nil && choosable(*in.Initial) {
 			e.InitialOption = slackOption(*in.Initial)
 		}
 		return e
@@ -109,10 +110,17 @@ func element(in bot.Input) slack.BlockElement {
 
 func options(in []bot.Option) []*slack.OptionBlockObject {
 	out := make([]*slack.OptionBlockObject, 0, len(in))
-	for _, o := range in[:min(len(in), maxOptions)] {
-		out = append(out, slackOption(o))
+	for _, o := range in {
+		if choosable(o) && len(out) < maxOptions {
+			out = append(out, slackOption(o))
+		}
 	}
 	return out
+}
+
+// choosable tells whether Slack takes an option's value, which cannot be shortened as its label can.
+func choosable(o bot.Option) bool {
+	return o.Value != "" && utf8.RuneCountInString(o.Value) <= maxOption
 }
 
 // chosen is the option to begin with. Slack wants it to equal one of the options.

@@ -30,9 +30,12 @@ const (
 	maxRowButtons   = 25
 	messageBlocks   = 50
 	viewBlocks      = 100
-	// messageLength is for all blocks of a message together. Slack documents no limit and refuses at about 12,000
-	// characters of JSON ("msg_blocks_too_long").
-	messageLength = 10_500
+	// messageLength is for all blocks of a message together, as JSON. Slack documents no limit and refuses from about
+	// 12,000 characters on, some of its own included ("msg_blocks_too_long").
+	messageLength = 11_500
+	// whisperLength is for answers in an acknowledgement or to a response URL, where that limit does not hold; through
+	// Socket Mode an acknowledgement carries 20 kB.
+	whisperLength = 17_000
 	// viewLength keeps a view below 250 kilobytes whatever its characters are.
 	viewLength = 40_000
 )
@@ -47,6 +50,11 @@ type renderer struct {
 // message is a card as the blocks of a message.
 func (r renderer) message(ctx context.Context, c bot.Card) []slack.Block {
 	return r.page(ctx, c, true, messageBlocks, messageLength)
+}
+
+// whisper is a card as the blocks of an answer to one person.
+func (r renderer) whisper(ctx context.Context, c bot.Card) []slack.Block {
+	return r.page(ctx, c, true, messageBlocks, whisperLength)
 }
 
 // home is a card as somebody's Home page.

@@ -38,7 +38,7 @@ type whispered struct {
 
 func (s *Slack) whisper(ctx context.Context, c bot.Card) whispered {
 	return whispered{
-		ResponseType: slack.ResponseTypeEphemeral, Text: summary(c), Blocks: s.render.message(ctx, c),
+		ResponseType: slack.ResponseTypeEphemeral, Text: summary(c), Blocks: s.render.whisper(ctx, c),
 	}
 }
 

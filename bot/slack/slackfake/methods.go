@@ -207,8 +207,7 @@ func (s *Server) postMessage(args map[string]any) (map[string]any, string) {
 	if word := s.setContent(m, args); word != "" {
 		return nil, word
 	}
-	s.serial++
-	m.TS = formatTS(s.Now(), s.serial)
+	m.TS = formatTS(s.Now(), s.tick())
 	c.Messages = append(c.Messages, m)
 	return map[string]any{"channel": c.ID, "ts": m.TS, "message": map[string]any{"text": m.Text, "ts": m.TS}}, ""
 }
@@ -245,12 +244,10 @@ func (s *Server) postEphemeral(args map[string]any) (map[string]any, string) {
 	if s.users[text(args, "user")] == nil {
 		return nil, "user_not_in_channel"
 	}
-	m := &Message{Channel: c.ID, To: text(args, "user")}
+	m := &Message{Channel: c.ID, TS: formatTS(s.Now(), s.tick()), To: text(args, "user")}
 	if word := s.setContent(m, args); word != "" {
 		return nil, word
 	}
-	s.serial++
-	m.TS = formatTS(s.Now(), s.serial)
 	c.Whispers = append(c.Whispers, m)
 	return map[string]any{"message_ts": m.TS}, ""
 }
@@ -262,7 +259,11 @@ func (s *Server) setContent(m *Message, args map[string]any) string {
 		s.defect("a message without text: no notification, and nothing for a screen reader")
 		return "no_text"
 	}
-	if broken := CheckMessage(blocks); len(broken) > 0 {
+	check := CheckMessage
+	if m.TS == "" && m.To != "" { // not by a method of the Web API
+		check = CheckWhisper
+	}
+	if broken := check(blocks); len(broken) > 0 {
 		s.defect("message %q: %s", text(args, "text"), strings.Join(broken, "; "))
 		return "invalid_blocks"
 	}
@@ -300,11 +301,12 @@ func (s *Server) serveHook(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "" {
 		s.defect("a token was sent to a response URL")
 	}
-	m := &Message{Channel: h.channel, To: h.user, TS: formatTS(s.Now(), s.serial)}
+	m := &Message{Channel: h.channel, To: h.user}
 	if word := s.setContent(m, args); word != "" {
 		http.Error(w, word, http.StatusBadRequest)
 		return
 	}
+	m.TS = formatTS(s.Now(), s.tick())
 	c := s.channels[h.channel]
 	if c == nil {
 		c = &Channel{ID: h.channel, Out: true}

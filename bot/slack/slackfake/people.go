@@ -175,6 +175,7 @@ func (p *Person) Type(channel, words string) Ack {
 		defer p.s.mu.Unlock()
 		m := &Message{Channel: channel, To: p.ID}
 		if word := p.s.setContent(m, ack.JSON()); word == "" {
+			m.TS = formatTS(p.s.Now(), p.s.tick())
 			if c := p.s.channels[channel]; c != nil {
 				c.Whispers = append(c.Whispers, m)
 			}
