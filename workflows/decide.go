@@ -147,7 +147,7 @@ func (s *Service) governing(rec *access.Record) (*policy.Policy, *access.Refusal
 		return nil, changed
 	}
 	for i := range stages {
-		if stages[i].Count != rec.Stages[i].Count {
+		if stages[i].By != rec.Stages[i].By || stages[i].Count != rec.Stages[i].Count {
 			return nil, changed
 		}
 	}

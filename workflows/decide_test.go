@@ -96,17 +96,24 @@ func TestAPolicyThatAsksForOtherApprovalsStopsOldRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	rec := w.submit("ana", "db-admin")
-	roles, rules := catalogue()
-	rules[2].Approve = append(rules[2].Approve, policy.Approval{By: "true"})
-	set, _ := policy.Compile(rules, roles)
-	w.config.Policies = set
-	stricter, err := workflows.New(w.config)
-	if err != nil {
-		t.Fatal(err)
+	var changed *workflows.Service
+	for name, change := range map[string]func(*policy.Rule){
+		"another stage":  func(r *policy.Rule) { r.Approve = append(r.Approve, policy.Approval{By: "true"}) },
+		"more approvals": func(r *policy.Rule) { r.Approve[0].Count = 2 },
+		"a laxer rule":   func(r *policy.Rule) { r.Approve[0].By = "true" },
+	} {
+		roles, rules := catalogue()
+		change(&rules[2])
+		w.config.Policies, _ = policy.Compile(rules, roles)
+		var err error
+		if changed, err = workflows.New(w.config); err != nil {
+			t.Fatal(err)
+		}
+		t.Log(name)
+		_, err = changed.Decide(t.Context(), by("lea"), rec.ID, workflows.Decision{Verdict: access.Approve})
+		refusedWith(t, err, access.ErrConflict, "policy_changed")
 	}
-	_, err = stricter.Decide(t.Context(), by("lea"), rec.ID, workflows.Decision{Verdict: access.Approve})
-	refusedWith(t, err, access.ErrConflict, "policy_changed")
-	if _, err := stricter.Cancel(t.Context(), by("ana"), rec.ID); err != nil {
+	if _, err := changed.Cancel(t.Context(), by("ana"), rec.ID); err != nil {
 		t.Errorf("it cannot even be cancelled: %v", err)
 	}
 }

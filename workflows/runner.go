@@ -67,6 +67,15 @@ type lane struct {
 	nudge chan struct{}
 }
 
+// Lanes lists every lane that the service's timers wait in.
+func (s *Service) Lanes() []Lane {
+	lanes := []Lane{Clock}
+	for _, name := range slices.Sorted(maps.Keys(s.cfg.Connectors)) {
+		lanes = append(lanes, ActivateLane(name), DeactivateLane(name))
+	}
+	return lanes
+}
+
 // NewRunner makes a runner for every connector of the service.
 func NewRunner(s *Service, cfg RunnerConfig) *Runner {
 	cfg = cfg.withDefaults()
@@ -74,10 +83,12 @@ func NewRunner(s *Service, cfg RunnerConfig) *Runner {
 	add := func(name Lane, workers int) {
 		r.lanes[name] = &lane{name: name, slots: make(chan struct{}, workers), nudge: make(chan struct{}, 1)}
 	}
-	add(Clock, cfg.Clock)
-	for name := range s.cfg.Connectors {
-		add(ActivateLane(name), cfg.PerConnector)
-		add(DeactivateLane(name), cfg.PerConnector)
+	for _, name := range s.Lanes() {
+		workers := cfg.PerConnector
+		if name == Clock {
+			workers = cfg.Clock
+		}
+		add(name, workers)
 	}
 	return r
 }
@@ -93,7 +104,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.deliverNudges(r.s.cfg.Store.Nudges(ctx))
 		return nil
 	})
-	for _, name := range slices.Sorted(maps.Keys(r.lanes)) {
+	for name := range r.lanes {
 		g.Go(func() error {
 			r.work(ctx, inHand, r.lanes[name])
 			return nil

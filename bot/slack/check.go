@@ -30,8 +30,21 @@ func (r *Report) remark(format string, args ...any) {
 	r.Remarks = append(r.Remarks, fmt.Sprintf(format, args...))
 }
 
-// Check asks Slack whether the tokens, the rights and the channels are as they must be. It changes nothing.
-func (s *Slack) Check(ctx context.Context, channels []string) Report {
+// checker asks Slack about a configuration.
+type checker struct {
+	cfg Config
+	api *slack.Client
+}
+
+// Check asks Slack whether the tokens, the rights and the channels are as they must be. It changes nothing, and needs
+// of the configuration only what is about Slack itself.
+func Check(ctx context.Context, cfg Config, channels []string) (Report, error) {
+	if err := cfg.complete(); err != nil {
+		return Report{}, err
+	}
+	plain, api := connect(cfg)
+	defer plain.CloseIdleConnections()
+	s := checker{cfg: cfg, api: api}
 	var r Report
 	if s.checkToken(ctx, &r) {
 		for _, channel := range channels {
@@ -41,11 +54,11 @@ func (s *Slack) Check(ctx context.Context, channels []string) Report {
 	if !s.cfg.AppToken.IsZero() {
 		s.checkAppToken(ctx, &r)
 	}
-	return r
+	return r, nil
 }
 
 // checkToken tells whether the bot token is good for more questions.
-func (s *Slack) checkToken(ctx context.Context, r *Report) bool {
+func (s checker) checkToken(ctx context.Context, r *Report) bool {
 	me, err := s.api.AuthTestContext(ctx)
 	if err == nil && (me.UserID == "" || me.TeamID == "") {
 		err = errEmpty
@@ -81,7 +94,7 @@ func (s *Slack) checkToken(ctx context.Context, r *Report) bool {
 	return true
 }
 
-func (s *Slack) checkChannel(ctx context.Context, r *Report, id string) {
+func (s checker) checkChannel(ctx context.Context, r *Report, id string) {
 	c, err := s.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
 	if err == nil && c.ID == "" {
 		err = errEmpty
@@ -101,7 +114,7 @@ func (s *Slack) checkChannel(ctx context.Context, r *Report, id string) {
 	}
 }
 
-func (s *Slack) checkAppToken(ctx context.Context, r *Report) {
+func (s checker) checkAppToken(ctx context.Context, r *Report) {
 	_, address, err := s.api.StartSocketModeContext(ctx)
 	if err == nil && address == "" {
 		err = errEmpty

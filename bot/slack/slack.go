@@ -92,6 +92,9 @@ var _ bot.Chat = (*Slack)(nil)
 
 // New checks the configuration and makes a Slack. It calls nobody.
 func New(cfg Config) (*Slack, error) {
+	if cfg.Bot == nil || cfg.Store == nil || cfg.Directory == nil {
+		return nil, errors.New("slack: Bot, Store and Directory are required")
+	}
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
@@ -100,14 +103,7 @@ func New(cfg Config) (*Slack, error) {
 		return nil, fmt.Errorf("slack: api_url %q is not an http(s) address", cfg.APIURL)
 	}
 	s := &Slack{cfg: cfg, log: cfg.Logger, now: cfg.Now, hooks: hooks{api: base}, wait: sleep}
-	s.http = &http.Client{
-		Timeout: cfg.Timeout,
-		// The zero Transport of http.Client is shared; one of our own can be closed without harm to others.
-		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	s.api = slack.New(cfg.BotToken.Reveal(), slack.OptionHTTPClient(s.http), slack.OptionAPIURL(cfg.APIURL),
-		slack.OptionAppLevelToken(cfg.AppToken.Reveal()))
+	s.http, s.api = connect(cfg)
 	s.verifier = verifier{secrets: cfg.SigningSecrets, now: cfg.Now}
 	s.accounts = newAccounts(cfg, s.userInfo)
 	s.render = renderer{account: s.accountOf}
@@ -121,6 +117,18 @@ func New(cfg Config) (*Slack, error) {
 	return s, nil
 }
 
+// connect makes the clients of one configuration. It calls nobody.
+func connect(cfg Config) (*http.Client, *slack.Client) {
+	plain := &http.Client{
+		Timeout: cfg.Timeout,
+		// The zero Transport of http.Client is shared; one of our own can be closed without harm to others.
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return plain, slack.New(cfg.BotToken.Reveal(), slack.OptionHTTPClient(plain), slack.OptionAPIURL(cfg.APIURL),
+		slack.OptionAppLevelToken(cfg.AppToken.Reveal()))
+}
+
 func (cfg *Config) complete() error {
 	var errs []error
 	need := func(ok bool, what string) {
@@ -130,9 +138,6 @@ func (cfg *Config) complete() error {
 	}
 	need(!cfg.BotToken.IsZero(), "bot_token")
 	need(cfg.TeamID != "", "team_id")
-	need(cfg.Bot != nil, "Bot")
-	need(cfg.Store != nil, "Store")
-	need(cfg.Directory != nil, "Directory")
 	if len(cfg.SigningSecrets) == 0 && cfg.AppToken.IsZero() {
 		errs = append(errs, errors.New("slack: signing_secret (HTTP) or app_token (Socket Mode) is required"))
 	}

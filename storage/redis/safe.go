@@ -34,6 +34,20 @@ type Status struct {
 // keptStatus is how long an answer about safety is believed.
 const keptStatus = time.Second
 
+// Ask asks a server how safe state would be with it, and changes nothing there.
+func Ask(ctx context.Context, cfg Config) (Status, error) {
+	if err := cfg.fill(); err != nil {
+		return Status{}, err
+	}
+	client, err := cfg.connect(false)
+	if err != nil {
+		return Status{}, err
+	}
+	defer func() { _ = client.Close() }() // nothing was written that could be lost
+	quiet()
+	return (&Store{cfg: cfg, client: client}).ask(ctx)
+}
+
 // Safe tells why state could be lost, or nil. It asks the server at most once a second; but where Config.Wait asks for
 // more, each call proves that everything written before it has reached the replicas or the disk.
 func (s *Store) Safe(ctx context.Context) error {

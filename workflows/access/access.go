@@ -117,6 +117,7 @@ type Request struct {
 
 // Stage is one step of an approval.
 type Stage struct {
+	By     string        `json:"by"`               // the policy's rule, as it was written at submission
 	Count  int           `json:"count"`            // approvals needed
 	Within time.Duration `json:"within,omitempty"` // time to decide, from the start of the stage
 }

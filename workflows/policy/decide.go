@@ -41,7 +41,7 @@ func (p *Policy) StartWithin() time.Duration { return p.rule.StartWithin }
 func (p *Policy) Stages() []access.Stage {
 	stages := make([]access.Stage, len(p.rule.Approve))
 	for i, a := range p.rule.Approve {
-		stages[i] = access.Stage{Count: a.Count, Within: a.Within}
+		stages[i] = access.Stage{By: a.By, Count: a.Count, Within: a.Within}
 	}
 	return stages
 }

@@ -48,7 +48,7 @@ type Rule struct {
 type Duration struct {
 	Default  time.Duration // offered; zero: Max, or an hour where that is shorter
 	Max      time.Duration // required; at most 30 days
-	MaxTotal time.Duration // with extensions; zero: twice Max, at most 30 days
+	MaxTotal time.Duration // with extensions; zero: Max; at most 30 days
 }
 
 // Justification says what words are asked for. Lengths are in characters of the text as CleanText leaves it.
@@ -107,7 +107,7 @@ func (r Rule) withDefaults() Rule {
 		d.Default = min(d.Max, offeredDuration)
 	}
 	if d.MaxTotal == 0 {
-		d.MaxTotal = min(2*d.Max, maxDuration)
+		d.MaxTotal = d.Max
 	}
 	j.MinLength = max(j.MinLength, 1)
 	if j.MaxLength == 0 {

@@ -247,13 +247,13 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p := compiled(t, Rule{Name: "x", Eligible: "true", Duration: Duration{Max: 20 * time.Minute}, Approve: []Approval{{By: "true"}}})
 	stages := p.Stages()
-	if p.Default() != 20*time.Minute || p.MaxTotal() != 40*time.Minute || p.StartWithin() != 30*time.Minute ||
-		len(stages) != 1 || stages[0] != (access.Stage{Count: 1, Within: 8 * time.Hour}) || p.RemindAfter(0) != 4*time.Hour ||
+	if p.Default() != 20*time.Minute || p.MaxTotal() != 20*time.Minute || p.StartWithin() != 30*time.Minute ||
+		len(stages) != 1 || stages[0] != (access.Stage{By: "true", Count: 1, Within: 8 * time.Hour}) || p.RemindAfter(0) != 4*time.Hour ||
 		p.RemindAfter(1) != 0 || p.RemindAfter(-1) != 0 || p.Rule().Justification.MaxLength != 2000 {
 		t.Errorf("%+v", p.Rule())
 	}
 	long := compiled(t, with(func(r *Rule) { r.Duration = Duration{Max: 20 * 24 * time.Hour}; r.RemindAfter = 10 * time.Minute }))
-	if long.Default() != time.Hour || long.MaxTotal() != 30*24*time.Hour || long.RemindAfter(0) != 10*time.Minute {
+	if long.Default() != time.Hour || long.MaxTotal() != 20*24*time.Hour || long.RemindAfter(0) != 10*time.Minute {
 		t.Errorf("%+v", long.Rule())
 	}
 }

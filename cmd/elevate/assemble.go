@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"elevate/bot"
+	"elevate/bot/api"
+	"elevate/bot/slack"
+	"elevate/cmd/internal/config"
+	"elevate/cmd/internal/ops"
+	"elevate/connectors"
+	"elevate/storage/embedded"
+	"elevate/storage/redis"
+	"elevate/workflows"
+	"elevate/workflows/audit"
+	"elevate/workflows/directory"
+)
+
+// app is the product, put together from a configuration.
+type app struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	metrics *ops.Metrics
+	class   redis.Class
+	chats   []string
+	handler http.Handler
+
+	embedded *embedded.Server // nil where store.url names a server
+	store    *redis.Store
+	people   *directory.Directory
+	service  *workflows.Service
+	drainer  *audit.Drainer
+	slack    *slack.Slack // nil without Slack
+	runs     []func(context.Context) error
+}
+
+// assemble makes everything and starts nothing but the embedded store. The caller closes it.
+func assemble(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector, log *slog.Logger) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), people: cfg.Directory()}
+	if cfg.Slack != nil {
+		a.chats = append(a.chats, slack.Name)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := a.openStore(ctx); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	a.drainer, err = audit.NewDrainer(audit.DrainConfig{Dir: cfg.Audit.Dir, Holder: replica(), Log: audit.Config{Logger: log}}, a.store)
+	if err != nil {
+		return nil, fmt.Errorf("audit.dir: %w", err)
+	}
+	if err := a.openService(made); err != nil {
+		return nil, err
+	}
+	if err := a.openChats(); err != nil {
+		return nil, err
+	}
+	return a, a.openHTTP()
+}
+
+func (a *app) openStore(ctx context.Context) (err error) {
+	c := redis.Config{
+		URL: a.cfg.Store.URL.Reveal(), Prefix: a.cfg.Store.Prefix, Shards: a.cfg.Store.Shards, Chats: a.chats,
+		Wait: redis.Wait{Replicas: a.cfg.Store.WaitReplicas}, AllowUnsafe: a.cfg.Store.AllowUnsafe, Log: a.log,
+	}
+	if c.URL == "" {
+		if a.embedded, err = embedded.Start(ctx, embedded.Config{Dir: a.cfg.Store.Dir, Log: a.log}); err != nil {
+			return err
+		}
+		c = a.embedded.Connect(c)
+	}
+	if a.store, err = redis.Open(ctx, c); err != nil {
+		return err
+	}
+	status, err := a.store.Status(ctx)
+	if err != nil {
+		return err
+	}
+	a.class = status.Class
+	for _, p := range status.Problems {
+		a.log.Error("nothing will be activated on this store until it is safe; endings go on", "problem", p)
+	}
+	for _, w := range status.Warnings {
+		a.log.Warn("the store could be safer", "warning", w)
+	}
+	return nil
+}
+
+func (a *app) openService(made map[string]connectors.Connector) (err error) {
+	a.service, err = workflows.New(workflows.Config{
+		Store: a.store, Directory: a.people, Policies: a.cfg.Set, Roles: a.cfg.Roles, Connectors: made,
+		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
+		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Metrics: a.metrics, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.runs = append(a.runs, workflows.NewRunner(a.service, workflows.RunnerConfig{}).Run, a.drainer.Run)
+	return nil
+}
+
+func (a *app) openChats() error {
+	if a.cfg.Slack == nil {
+		return nil
+	}
+	location := time.UTC
+	if d := a.cfg.Digest; d != nil {
+		location = d.Location
+	}
+	talk, err := bot.New(bot.Config{
+		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Location: location, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.openSlack(talk); err != nil {
+		return err
+	}
+	courier, err := bot.NewCourier(bot.CourierConfig{Bot: talk, Store: a.store, Chat: a.slack, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.runs = append(a.runs, courier.Run)
+	if d := a.cfg.Digest; d != nil {
+		digester, err := bot.NewDigester(bot.DigestConfig{
+			At: d.At, Location: d.Location, Channels: d.Channel, Service: a.service, Store: a.store, Logger: a.log,
+		})
+		if err != nil {
+			return err
+		}
+		a.runs = append(a.runs, digester.Run)
+	}
+	return nil
+}
+
+func (a *app) openSlack(talk *bot.Bot) (err error) {
+	c := slackConfig(a.cfg)
+	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
+	c.Observe = func(kind string, took time.Duration) { a.metrics.ObserveAck(slack.Name, kind, took) }
+	if a.slack, err = slack.New(c); err != nil {
+		return err
+	}
+	a.runs = append(a.runs, a.slack.Run)
+	if !c.AppToken.IsZero() {
+		a.runs = append(a.runs, a.slack.RunSocket)
+	}
+	return nil
+}
+
+func (a *app) openHTTP() error {
+	programs, err := api.New(api.Config{
+		Service: a.service, Store: a.store, Directory: a.people, Tokens: a.cfg.API.Tokens, Export: a.export, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	watch := ops.Config{Metrics: a.metrics, Backlog: a.backlog, StoreClass: string(a.class), Audit: a.drainer.Healthy, Logger: a.log}
+	if a.slack != nil {
+		watch.Chats = map[string]func() error{slack.Name: a.slack.Healthy}
+	}
+	operators, err := ops.New(watch)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", programs.Handler())
+	mux.Handle("/", operators.Handler())
+	if a.slack != nil && !a.cfg.Slack.SigningSecret.IsZero() {
+		mux.Handle("/slack/", a.slack.Handler())
+	}
+	a.handler = mux
+	return nil
+}
+
+// export writes the audit log as this replica has it.
+func (a *app) export(_ context.Context, w io.Writer, from, to time.Time, format audit.Format) error {
+	_, err := audit.Export(w, []string{a.cfg.Audit.Dir}, format, audit.Filter{From: from, To: to})
+	return err
+}
+
+// backlog is what waits in the store, for readiness and metrics.
+func (a *app) backlog(ctx context.Context) (ops.Backlog, error) {
+	stats, err := a.store.Stats(ctx, a.service.Lanes()...)
+	if err != nil {
+		return ops.Backlog{}, err
+	}
+	b := ops.Backlog{Overdue: stats.Overdue}
+	for _, lane := range stats.Lanes {
+		b.Due += lane.Due
+		b.Behind = max(b.Behind, lane.Behind)
+	}
+	return b, nil
+}
+
+// start runs everything that goes on by itself.
+func (a *app) start(ctx context.Context, g *errgroup.Group) {
+	for _, run := range a.runs {
+		g.Go(func() error {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
+}
+
+// close gives everything back that assemble took, the store last.
+func (a *app) close() error {
+	var errs []error
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.embedded != nil {
+		errs = append(errs, a.embedded.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"elevate/bot/slack"
+	"elevate/cmd/internal/config"
+	"elevate/connectors"
+	"elevate/storage/redis"
+	"elevate/workflows/access"
+)
+
+// checkTime bounds each question of check --online.
+const checkTime = 15 * time.Second
+
+func newCheckCommand() *cobra.Command {
+	var path string
+	var online bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration, and with --online everything it names",
+		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack and every
+connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
+
+Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wrong usage.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, made, err := load(path, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "%s: %d people, %d roles, %d policies, %d connectors: the configuration is good\n", path, len(cfg.People), len(cfg.Roles), len(cfg.Policies), len(made))
+			if !online {
+				return nil
+			}
+			c := &checker{out: out}
+			c.store(cmd.Context(), cfg)
+			c.slack(cmd.Context(), cfg)
+			c.connectors(cmd.Context(), cfg, made)
+			if c.problems > 0 {
+				return errReported
+			}
+			return nil
+		},
+	}
+	configFlag(cmd, &path)
+	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack and the targets too")
+	return cmd
+}
+
+// checker asks everything that a configuration names, and writes down what it finds.
+type checker struct {
+	out      io.Writer
+	problems int
+}
+
+func (c *checker) ok(what, format string, args ...any) {
+	fmt.Fprintf(c.out, "ok       %s: %s\n", what, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) warn(what, text string) { fmt.Fprintf(c.out, "warning  %s: %s\n", what, text) }
+
+func (c *checker) problem(what string, text any) {
+	c.problems++
+	fmt.Fprintf(c.out, "problem  %s: %v\n", what, text)
+}
+
+func (c *checker) store(ctx context.Context, cfg *config.Config) {
+	if cfg.Store.URL.IsZero() {
+		c.ok("store", "embedded, in %s; it is checked when serve starts it", cfg.Store.Dir)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	status, err := redis.Ask(ctx, redis.Config{URL: cfg.Store.URL.Reveal(), AllowUnsafe: cfg.Store.AllowUnsafe})
+	if err != nil {
+		c.problem("store", err)
+		return
+	}
+	for _, w := range status.Warnings {
+		c.warn("store", w)
+	}
+	for _, p := range status.Problems {
+		if cfg.Store.AllowUnsafe {
+			c.warn("store", p+" (allowed by store.allow_unsafe)")
+			continue
+		}
+		c.problem("store", p)
+	}
+	if len(status.Problems) == 0 {
+		c.ok("store", "Redis %s, %s", status.Version, status.Class)
+	}
+}
+
+func (c *checker) slack(ctx context.Context, cfg *config.Config) {
+	if cfg.Slack == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	report, err := slack.Check(ctx, slackConfig(cfg), channels(cfg, slack.Name))
+	if err != nil {
+		c.problem("slack", err)
+		return
+	}
+	for _, p := range report.Problems {
+		c.problem("slack", p)
+	}
+	for _, r := range report.Remarks {
+		c.warn("slack", r)
+	}
+	if len(report.Problems) == 0 {
+		c.ok("slack", "workspace %s", cfg.Slack.TeamID)
+	}
+}
+
+func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector) {
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		what := "connectors." + name
+		if err := c.ask(ctx, made[name].Check); err != nil {
+			c.problem(what, err)
+			continue
+		}
+		before := c.problems
+		c.roles(ctx, cfg, name, made[name])
+		if c.problems == before {
+			c.ok(what, "%s", cfg.Connectors[name].Type)
+		}
+	}
+}
+
+// roles proves the connector's rights role by role, where it can.
+func (c *checker) roles(ctx context.Context, cfg *config.Config, name string, made connectors.Connector) {
+	rights, ok := made.(connectors.RoleChecker)
+	if !ok {
+		return
+	}
+	for _, role := range cfg.Roles {
+		if role.Connector != name {
+			continue
+		}
+		err := c.ask(ctx, func(ctx context.Context) error { return rights.CheckRole(ctx, role) })
+		if err != nil {
+			c.problem(fmt.Sprintf("connectors.%s: role %s", name, role.ID), err)
+		}
+	}
+}
+
+func (c *checker) ask(ctx context.Context, question func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	return question(ctx)
+}
+
+// channels are those that the configuration names for a chat.
+func channels(cfg *config.Config, chat string) []string {
+	var all []string
+	for _, p := range cfg.Policies {
+		all = append(all, p.Channel[chat])
+	}
+	if cfg.Digest != nil {
+		all = append(all, cfg.Digest.Channel[chat])
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(c string) bool { return c == "" })
+}
+
+// slackConfig is the adapter's part of the configuration.
+func slackConfig(cfg *config.Config) slack.Config {
+	c := slack.Config{
+		BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, TeamID: cfg.Slack.TeamID,
+		EnterpriseID: cfg.Slack.EnterpriseID, APIURL: cfg.Slack.APIURL, Command: cfg.Slack.Command,
+	}
+	for _, secret := range []access.Secret{cfg.Slack.SigningSecret, cfg.Slack.PreviousSigningSecret} {
+		if !secret.IsZero() {
+			c.SigningSecrets = append(c.SigningSecrets, secret)
+		}
+	}
+	return c
+}
