@@ -4,6 +4,8 @@ import (
 	"context"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"elevate/workflows/access"
 )
 
 // Client lets tests send commands beside the store, and watch its own.
@@ -15,15 +17,8 @@ func (s *Store) Claims() goredis.UniversalClient { return s.claims }
 // RunTwice makes every script that may be repeated after a lost reply run twice, with the second reply given.
 func (s *Store) RunTwice() { s.client.AddHook(twice{}) }
 
-// ScriptName gives the name of a script by its hash.
-func (s *Store) ScriptName(sha string) string {
-	for name, script := range s.scripts {
-		if script.Hash() == sha {
-			return name
-		}
-	}
-	return ""
-}
+// Scripts are all scripts.
+func (s *Store) Scripts() scripts { return s.scripts }
 
 type twice struct{}
 
@@ -48,3 +43,6 @@ func (twice) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Proce
 		return next(ctx, cmds)
 	}
 }
+
+// Base begins the keys beside a request.
+func (s *Store) Base(id access.RequestID) string { return s.keys.of(string(id)) }

@@ -66,6 +66,15 @@ func checks() []check {
 	return all
 }
 
+// Names lists the checks.
+func Names() []string {
+	var names []string
+	for _, c := range checks() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
 // Run checks a store, each promise on a fresh one.
 func Run(t *testing.T, o Options) {
 	for _, c := range checks() {

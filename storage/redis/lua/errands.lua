@@ -10,13 +10,19 @@
 local now = clock(ARGV[2])
 local until_ = ms(now + tonumber(ARGV[3]))
 
+-- refs gives the names and refs in the hash of a topic, by name.
 local function refs(state)
-  local out = {}
+  local names, ref, out = {}, {}, {}
   for i = 1, #state, 2 do
     if string.sub(state[i], 1, 2) == 'r:' then
-      out[#out + 1] = string.sub(state[i], 3)
-      out[#out + 1] = state[i + 1]
+      names[#names + 1] = string.sub(state[i], 3)
+      ref[names[#names]] = state[i + 1]
     end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    out[#out + 1] = name
+    out[#out + 1] = ref[name]
   end
   return out
 end
