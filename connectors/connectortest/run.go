@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -156,7 +157,7 @@ func (s *suite) wantError(op string, err error, kinds ...connectors.Kind) {
 	if e.Op == "" {
 		s.Errorf("%s: the error does not say what was tried: %v", op, err)
 	}
-	if !contains(kinds, e.Kind) {
+	if !slices.Contains(kinds, e.Kind) {
 		s.Errorf("%s: kind is %q, want one of %q: %v", op, e.Kind, kinds, err)
 	}
 	s.wantNoSecret(op, err)
@@ -166,7 +167,7 @@ func (s *suite) wantError(op string, err error, kinds ...connectors.Kind) {
 func (s *suite) wantNoSecret(op string, err error) {
 	s.Helper()
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		asJSON, _ := json.Marshal(e) //nolint:errchkjson // what cannot be marshalled tells nothing
+		asJSON, _ := json.Marshal(e) // what cannot be marshalled tells nothing
 		for _, text := range []string{e.Error(), fmt.Sprintf("%+v", e), fmt.Sprintf("%#v", e), string(asJSON)} {
 			for _, secret := range s.Secrets {
 				if strings.Contains(text, secret) {
@@ -176,15 +177,6 @@ func (s *suite) wantNoSecret(op string, err error) {
 			}
 		}
 	}
-}
-
-func contains(kinds []connectors.Kind, k connectors.Kind) bool {
-	for _, want := range kinds {
-		if k == want {
-			return true
-		}
-	}
-	return false
 }
 
 // verb is one of a connector's calls.

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -68,8 +69,8 @@ func TestStatusMeansKind(t *testing.T) {
 
 func asError(t *testing.T, err error) *connectors.Error {
 	t.Helper()
-	e, ok := err.(*connectors.Error) //nolint:errorlint // the connector's own, not wrapped
-	if !ok {
+	var e *connectors.Error
+	if !errors.As(err, &e) {
 		t.Fatalf("%T is no *connectors.Error: %v", err, err)
 	}
 	return e
