@@ -22,7 +22,8 @@ type RunnerConfig struct {
 	Clock int
 	// PerConnector bounds the calls to one connector at once, for giving and for taking away each. Zero: 8.
 	PerConnector int
-	// Lease is how long a claimed timer is ours without renewal. Zero: 15 seconds. A crash delays a timer by this.
+	// Lease is how long a claimed timer is ours without renewal. Zero: five seconds. A crash delays what was in hand by
+	// this.
 	Lease time.Duration
 	// CallTimeout bounds one call to a connector. Zero: 30 seconds.
 	CallTimeout time.Duration
@@ -45,7 +46,7 @@ func (c RunnerConfig) withDefaults() RunnerConfig {
 	}
 	set(&c.Clock, 64)
 	set(&c.PerConnector, 8)
-	setD(&c.Lease, 15*time.Second)
+	setD(&c.Lease, 5*time.Second)
 	setD(&c.CallTimeout, 30*time.Second)
 	setD(&c.MaxSleep, time.Second)
 	setD(&c.Grace, 10*time.Second)
