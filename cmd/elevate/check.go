@@ -131,6 +131,7 @@ func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[s
 		}
 		before := c.problems
 		c.roles(ctx, cfg, name, made[name])
+		c.surplus(ctx, what, made[name])
 		if c.problems == before {
 			c.ok(what, "%s", cfg.Connectors[name].Type)
 		}
@@ -151,6 +152,25 @@ func (c *checker) roles(ctx context.Context, cfg *config.Config, name string, ma
 		if err != nil {
 			c.problem(fmt.Sprintf("connectors.%s: role %s", name, role.ID), err)
 		}
+	}
+}
+
+// surplus tells of rights that the connector has and does not need, where it can.
+func (c *checker) surplus(ctx context.Context, what string, made connectors.Connector) {
+	lister, ok := made.(connectors.SurplusLister)
+	if !ok {
+		return
+	}
+	var rights []string
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		rights, err = lister.Surplus(ctx)
+		return err
+	})
+	if err != nil {
+		c.problem(what, err)
+	}
+	for _, r := range rights {
+		c.warn(what, "superfluous: "+r)
 	}
 }
 
