@@ -144,9 +144,7 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 			return err
 		})
 	}
-	// A person, role or target that does not exist holds nothing.
-	readBack := err == nil || connectors.KindOf(err) == connectors.NotFound
-	if !readBack {
+	if err != nil {
 		log.Warn("a refused activation could not be read back; it is undone", "err", err)
 		t, err := r.s.finish(c.Record, access.BySystem(), reason)
 		if err != nil {

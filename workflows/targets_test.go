@@ -72,6 +72,25 @@ func TestAnActivationThatTheTargetRefusesFails(t *testing.T) {
 	}
 }
 
+// "Not found" may be the answer of a broken route as well as of a target that has no such person: only a target that was
+// read proves that nothing was given.
+func TestARefusedActivationThatCannotBeReadBackIsUndone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gone := &connectors.Error{Kind: connectors.NotFound, Op: "call", Err: errors.New("no such page")}
+	lost := &scripted{connector: w.connector(w.db), activate: func(context.Context) error { return gone }, deactivate: gone}
+	w.with("db", lost)
+	w.run()
+	rec := w.submit("ana", "db-admin")
+	w.approve("lea", rec.ID)
+	w.reaches(rec.ID, access.Deactivating)
+	lost.heal()
+	w.eventually("it is read back in the end", func() bool {
+		w.clock.Advance(time.Second)
+		return w.get(rec.ID).State == access.Ended
+	})
+}
+
 func TestAnActivationThatCannotHappenInTimeIsUndone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -325,10 +344,17 @@ func (w *world) sibling() (stop func()) {
 
 // scripted puts something before a connector's Activate, and counts calls.
 type scripted struct {
-	connector connectors.Connector
-	activate  func(context.Context) error
-	mu        sync.Mutex
-	calls     []string
+	connector  connectors.Connector
+	activate   func(context.Context) error
+	mu         sync.Mutex
+	deactivate error // what Deactivate answers; nil: what the connector does
+	calls      []string
+}
+
+func (s *scripted) heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deactivate = nil
 }
 
 func (s *scripted) count(verb string) {
@@ -356,6 +382,12 @@ func (s *scripted) Activate(ctx context.Context, g access.Grant) (access.Receipt
 
 func (s *scripted) Deactivate(ctx context.Context, g access.Grant, r access.Receipt) (access.Removal, error) {
 	s.count("deactivate")
+	s.mu.Lock()
+	err := s.deactivate
+	s.mu.Unlock()
+	if err != nil {
+		return access.Removal{}, err
+	}
 	return s.connector.Deactivate(context.WithoutCancel(ctx), g, r)
 }
 
