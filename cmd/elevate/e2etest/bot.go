@@ -1,0 +1,187 @@
+package e2etest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a process may take to start or stop on a busy machine.
+const patience = 30 * time.Second
+
+// Bot is a running "elevate serve" with a configuration of its own.
+type Bot struct {
+	// Dir is the folder of the process: its elevate.yaml, and the audit log where the configuration does not say other.
+	Dir string
+
+	t   testing.TB
+	log journal
+	cmd *exec.Cmd
+	// ended is closed when the process has ended.
+	ended chan struct{}
+	err   error // of the end; read after ended
+}
+
+// StartBot starts the bot with a configuration and does not wait until it serves. It is stopped with the test, if it
+// still runs, and its log is shown where the test failed. "http: {listen: 127.0.0.1:0}" is fine: see Address.
+func StartBot(t testing.TB, config string, env ...string) *Bot {
+	t.Helper()
+	b := &Bot{t: t, Dir: t.TempDir()}
+	if err := os.WriteFile(b.Config(), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if b.running() {
+			b.Kill9()
+		}
+		if t.Failed() {
+			t.Logf("the log of the bot in %s:\n%s", b.Dir, b.Log())
+		}
+	})
+	b.Start(env...)
+	return b
+}
+
+// Config is the path of the configuration.
+func (b *Bot) Config() string { return filepath.Join(b.Dir, "elevate.yaml") }
+
+// Start starts the process again after Kill9 or Stop, with the same configuration and folder.
+func (b *Bot) Start(env ...string) {
+	b.t.Helper()
+	if b.running() {
+		b.t.Fatal("the bot runs already")
+	}
+	b.log.mark()
+	cmd := exec.Command(Build(b.t), "serve", "--config", b.Config())
+	cmd.Dir = b.Dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr, cmd.Stdout = &b.log, &b.log
+	if err := cmd.Start(); err != nil {
+		b.t.Fatalf("start the bot: %v", err)
+	}
+	b.cmd, b.ended = cmd, make(chan struct{})
+	go func() {
+		b.err = cmd.Wait()
+		close(b.ended)
+	}()
+}
+
+func (b *Bot) running() bool {
+	if b.cmd == nil {
+		return false
+	}
+	select {
+	case <-b.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// WaitReady waits until /readyz says that the bot does its work.
+func (b *Bot) WaitReady() {
+	b.t.Helper()
+	Eventually(b.t, patience, func() error {
+		if !b.running() {
+			b.t.Fatalf("the bot ended: %v\n%s", b.err, b.Log())
+		}
+		address := b.Address()
+		if address == "" {
+			return fmt.Errorf("the bot does not serve")
+		}
+		answer, err := http.Get("http://" + address + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("/readyz answers %s", answer.Status)
+		}
+		return nil
+	})
+}
+
+// Kill9 ends the process with no chance to clean up.
+func (b *Bot) Kill9() {
+	b.t.Helper()
+	if !b.running() {
+		b.t.Fatalf("the bot has ended already: %v", b.err)
+	}
+	if err := b.cmd.Process.Kill(); err != nil {
+		b.t.Fatalf("kill the bot: %v", err)
+	}
+	<-b.ended
+}
+
+// Stop asks the process to end, as a service manager does, and fails the test when it does not do so cleanly.
+func (b *Bot) Stop() {
+	b.t.Helper()
+	if !b.running() {
+		b.t.Fatalf("the bot has ended already: %v", b.err)
+	}
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.t.Fatalf("stop the bot: %v", err)
+	}
+	select {
+	case <-b.ended:
+		if b.err != nil {
+			b.t.Fatalf("the bot did not stop cleanly: %v", b.err)
+		}
+	case <-time.After(patience):
+		b.t.Fatalf("the bot did not stop within %s", patience)
+	}
+}
+
+// Log is everything that the process wrote, over all its starts.
+func (b *Bot) Log() string { return b.log.String() }
+
+// Address is where the running process listens, as its log tells; empty before it does.
+func (b *Bot) Address() string {
+	for line := range bytes.Lines([]byte(b.log.sinceMark())) {
+		var entry struct{ Msg, Listen string }
+		if json.Unmarshal(line, &entry) == nil && entry.Msg == "elevate is running" {
+			return entry.Listen
+		}
+	}
+	return ""
+}
+
+// journal collects what a process writes.
+type journal struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	start int
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// mark begins a new part.
+func (j *journal) mark() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.start = j.text.Len()
+}
+
+func (j *journal) sinceMark() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()[j.start:]
+}
