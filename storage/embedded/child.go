@@ -53,7 +53,10 @@ func startChild(ctx context.Context, cfg Config, binary string) (*child, error) 
 	if len(c.socket) > longestSocket {
 		return nil, fmt.Errorf("the path %s is too long for a socket (%d bytes at most): choose a folder with a shorter path", c.socket, longestSocket)
 	}
-	c.client = goredis.NewClient(&goredis.Options{Network: "unix", Addr: c.socket, MaxRetries: -1, PoolSize: 2, DisableIdentity: true, Protocol: 2})
+	redis.Quiet()
+	c.client = goredis.NewClient(&goredis.Options{
+		Network: "unix", Addr: c.socket, MaxRetries: -1, DialerRetries: 1, PoolSize: 2, DisableIdentity: true, Protocol: 2,
+	})
 	c.life, c.end = context.WithCancel(context.Background())
 	gone, err := c.adopt(ctx)
 	if gone == nil && err == nil {

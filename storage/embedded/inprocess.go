@@ -176,6 +176,10 @@ func (p *inProcess) call(c *server.Peer, cmd string, args []string) (string, err
 func (p *inProcess) record(now time.Time, args []string) error {
 	if sha := args[0]; !p.journal.known[sha] {
 		p.journal.add(now, []string{"SCRIPT", "LOAD", p.bodies[sha]})
+		if err := p.journal.flush(); err != nil {
+			p.journal.add(now, append([]string{"EVALSHA"}, args...)) // it was run, so it must follow
+			return err
+		}
 		p.journal.known[sha] = true
 	}
 	p.journal.add(now, append([]string{"EVALSHA"}, args...))

@@ -1,13 +1,11 @@
 package embedded
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,8 +18,6 @@ const (
 	journalMark = "elevate journal 1\n"
 	// A record is its length, the checksum of that length, the checksum of the body, and the body.
 	recordHead = 12
-	// largestRecord bounds what a damaged length can ask for.
-	largestRecord = 64 << 20
 	// smallestCompact is the size from which a journal is worth compacting; then it must also have grown fivefold.
 	smallestCompact = 4 << 20
 )
@@ -69,26 +65,26 @@ func (j *journal) begin() error {
 	return syncDir(filepath.Dir(j.path))
 }
 
-// replay gives every command to apply. A last record that was cut off by a crash was never acknowledged and is dropped;
-// any other damage is an error, because what comes after it would be lost.
+// replay gives every command to apply. A last record that a crash cut off was never acknowledged and is dropped; damage
+// before sound records is an error, because they would be lost.
 func (j *journal) replay(apply func(at time.Time, command []string) error) error {
-	r := bufio.NewReader(j.file)
-	mark := make([]byte, len(journalMark))
-	if _, err := io.ReadFull(r, mark); err != nil || string(mark) != journalMark {
+	content, err := os.ReadFile(j.path)
+	if err != nil {
+		return err
+	}
+	rest, ok := bytes.CutPrefix(content, []byte(journalMark))
+	if !ok {
 		return fmt.Errorf("%s is not a journal of this program", j.path)
 	}
-	j.size = int64(len(mark))
-	for {
-		body, err := readRecord(r)
-		if errors.Is(err, io.EOF) {
-			break
+	for len(rest) > 0 {
+		j.size = int64(len(content) - len(rest))
+		body, sound := readRecord(rest)
+		if !sound && soundAfter(rest) {
+			return fmt.Errorf("%s is damaged at byte %d: restore it from a backup, or move it away to begin anew and end what is active at the targets by hand", j.path, j.size)
 		}
-		if err == errCut {
+		if !sound {
 			j.log.Warn("the last record of the journal was cut off and is dropped; it was never acknowledged", "at", j.size)
 			break
-		}
-		if err != nil {
-			return fmt.Errorf("%s is damaged at byte %d (%w): restore it from a backup, or move it away to begin anew and end what is active at the targets by hand", j.path, j.size, err)
 		}
 		at, command, err := decodeRecord(body)
 		if err == nil {
@@ -100,56 +96,36 @@ func (j *journal) replay(apply func(at time.Time, command []string) error) error
 		if len(command) == 3 && command[0] == "SCRIPT" {
 			j.known[shaOf(command[2])] = true
 		}
-		j.size += recordHead + int64(len(body))
+		rest = rest[recordHead+len(body):]
+		j.size = int64(len(content) - len(rest))
 	}
+	j.size = max(j.size, int64(len(journalMark)))
 	j.base = j.size
 	return j.file.Truncate(j.size)
 }
 
-var (
-	errCut  = errors.New("cut off")
-	errSums = errors.New("checksum")
-)
-
-// readRecord gives the body of the next record: io.EOF after the last, errCut where the file ends within one.
-func readRecord(r *bufio.Reader) ([]byte, error) {
-	head := make([]byte, recordHead)
-	if n, err := io.ReadFull(r, head); err != nil {
-		if n > 0 && errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errCut
-		}
-		return nil, err
+// readRecord gives the body of the record that begins here, where it is whole and sound.
+func readRecord(from []byte) (body []byte, sound bool) {
+	if len(from) < recordHead {
+		return nil, false
 	}
-	n := binary.LittleEndian.Uint32(head)
-	if crc32.ChecksumIEEE(head[:4]) != binary.LittleEndian.Uint32(head[4:]) || n > largestRecord {
-		return nil, restEmpty(head, r)
+	n := binary.LittleEndian.Uint32(from)
+	if crc32.ChecksumIEEE(from[:4]) != binary.LittleEndian.Uint32(from[4:]) || uint64(n) > uint64(len(from)-recordHead) {
+		return nil, false
 	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(r, body); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errCut
-		}
-		return nil, err
-	}
-	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(head[8:]) {
-		if _, err := r.Peek(1); errors.Is(err, io.EOF) {
-			return nil, errCut // the size reached the disk before the bytes did
-		}
-		return nil, errSums
-	}
-	return body, nil
+	body = from[recordHead : recordHead+int(n)]
+	return body, crc32.ChecksumIEEE(body) == binary.LittleEndian.Uint32(from[8:])
 }
 
-// restEmpty tells a record whose bytes never reached the disk, though the file's size did, from a damaged one.
-func restEmpty(head []byte, r io.Reader) error {
-	rest, err := io.ReadAll(r)
-	if err != nil {
-		return err
+// soundAfter tells whether a sound record begins anywhere after an unsound one. The last record alone may be unsound
+// after a crash, because each is on disk before the next is written.
+func soundAfter(from []byte) bool {
+	for i := 1; i < len(from); i++ {
+		if _, sound := readRecord(from[i:]); sound {
+			return true
+		}
 	}
-	if len(bytes.Trim(head, "\x00")) == 0 && len(bytes.Trim(rest, "\x00")) == 0 {
-		return errCut
-	}
-	return errSums
+	return false
 }
 
 // add makes a record of a command, to be written by flush.

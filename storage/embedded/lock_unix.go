@@ -22,5 +22,6 @@ func lock(path string) (unlock func() error, err error) {
 		}
 		return nil, errors.Join(fmt.Errorf("lock: %w", err), f.Close())
 	}
-	return f.Close, nil
+	// Closing alone would leave the lock to a process that is being forked at this moment.
+	return func() error { return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close()) }, nil
 }

@@ -44,8 +44,8 @@ func Ask(ctx context.Context, cfg Config) (Status, error) {
 		return Status{}, err
 	}
 	defer func() { _ = client.Close() }() // nothing was written that could be lost
-	quiet()
-	return (&Store{cfg: cfg, client: client}).ask(ctx)
+	Quiet()
+	return (&Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, client: client}).ask(ctx)
 }
 
 // Safe tells why state could be lost, or nil. It asks the server at most once a second; but where Config.Wait asks for

@@ -51,7 +51,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	quiet()
+	Quiet()
 	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all}
 	if s.client, err = cfg.connect(true); err != nil {
 		return nil, err
@@ -95,8 +95,9 @@ func (s *Store) layOut(ctx context.Context, shards int) (int, error) {
 
 var hush sync.Once
 
-// quiet stops go-redis from writing to standard error: what goes wrong comes back as the error of a call.
-func quiet() { hush.Do(func() { goredis.SetLogger(silence{}) }) }
+// Quiet stops go-redis, which does not know our log, from writing to standard error: what goes wrong comes back as the
+// error of a call. Open does it too.
+func Quiet() { hush.Do(func() { goredis.SetLogger(silence{}) }) }
 
 type silence struct{}
 
