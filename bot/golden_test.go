@@ -147,7 +147,7 @@ func states() map[string]*access.Record {
 				{Verdict: access.Approve, By: access.Actor{Person: "bob"}, At: noon, Stage: 1}}
 		}),
 		"pending_auto":      in(access.Pending, func(r *access.Record) { r.Auto, r.Stages = true, nil }),
-		"pending_on_behalf": in(access.Pending, func(r *access.Record) { r.Person, r.StandingKnown, r.Start = "carol", true, noon.Add(2*time.Hour) }),
+		"pending_on_behalf": in(access.Pending, func(r *access.Record) { r.Person, r.Start = "carol", noon.Add(2*time.Hour) }),
 		"approved":          in(access.Approved),
 		"scheduled":         in(access.Scheduled),
 		"activating":        in(access.Activating),

@@ -59,9 +59,6 @@ func (v view) facts(shared bool) Facts {
 		add("Needed", v.needed())
 		add("Decide by", When(v.DecideBy, DateTime))
 	}
-	if v.StandingKnown {
-		add("Held already", v.who(v.Person), " has this access at the target now, by other means. It will stay after the end.")
-	}
 	if v.State == access.Active {
 		add("Since", When(v.ActivatedAt, DateTime))
 	}

@@ -111,8 +111,6 @@ type Request struct {
 	Stages []Stage `json:"stages,omitempty"`
 	// Auto is set where the policy approves by itself.
 	Auto bool `json:"auto,omitempty"`
-	// StandingKnown tells that the person was seen to hold the role already, by nothing of ours, when asking.
-	StandingKnown bool `json:"standing_known,omitempty"`
 }
 
 // Stage is one step of an approval.
