@@ -31,12 +31,14 @@ deps: ## install the back ends that tests run, or say what is missing
 
 .PHONY: test
 test: deps ## every test, with real Redis, PostgreSQL and Chromium
-	go test -timeout 20m ./...
+	go test -timeout 10m ./...
 
 .PHONY: test-race
 test-race: deps ## every test, with the race detector where timing allows it
-	go test -timeout 20m $$(go list ./... | grep -E '$(TIMED)')
-	go test -race -timeout 20m $$(go list ./... | grep -vE '$(TIMED)')
+	@status=0; \
+	go test -timeout 10m $$(go list ./... | grep -E '$(TIMED)') || status=1; \
+	go test -race -timeout 10m $$(go list ./... | grep -vE '$(TIMED)') || status=1; \
+	exit $$status
 
 .PHONY: test-quick
 test-quick: ## the tests that need nothing but Go
