@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"elevate/connectors"
 	"elevate/workflows/access"
 )
 
@@ -313,11 +312,8 @@ func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (
 	if err != nil || refusal != nil || pol.Eligible(holder, rec.Role, asked(&rec.Request, now)) != nil {
 		return r.s.cancel(rec, access.BySystem(), fmt.Sprintf("%s may no longer hold this role", rec.Person))
 	}
-	if err := r.s.cfg.Store.Safe(ctx); err != nil {
-		return Transition{}, fmt.Errorf("not activated, because state could be lost: %w", err)
-	}
-	if err := r.s.cfg.AuditHealthy(); err != nil {
-		return Transition{}, fmt.Errorf("not activated, because evidence could be lost: %w", err)
+	if err := r.ready(ctx); err != nil {
+		return Transition{}, err
 	}
 	t, err := move(rec, access.Arm, access.BySystem(), now)
 	if err != nil {
@@ -328,6 +324,18 @@ func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (
 	return t, nil
 }
 
+// ready tells why nothing may be activated now, or nil. It is asked before arming, and again before the target is
+// called, when it also proves that the arming itself is as durable as the store was told to make it.
+func (r *Runner) ready(ctx context.Context) error {
+	if err := r.s.cfg.Store.Safe(ctx); err != nil {
+		return fmt.Errorf("not activated, because state could be lost: %w", err)
+	}
+	if err := r.s.cfg.AuditHealthy(); err != nil {
+		return fmt.Errorf("not activated, because evidence could be lost: %w", err)
+	}
+	return nil
+}
+
 // overdue flags a deactivation that takes too long, and flags it again in growing steps until it is confirmed.
 func (r *Runner) overdue(rec *access.Record, now time.Time) (Transition, error) {
 	t, err := move(rec, access.Overdue, access.BySystem(), now, NoteOverdue)
@@ -336,13 +344,10 @@ func (r *Runner) overdue(rec *access.Record, now time.Time) (Transition, error) 
 	}
 	late := now.Sub(rec.EndingAt)
 	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(min(max(2*late, r.s.cfg.OverdueAfter), time.Hour))
-	t.because(rec.LastError)
+	if name := rec.Role.Connector; r.s.cfg.Connectors[name] == nil {
+		t.Record.LastError = fmt.Sprintf("connector %q is not configured any more; put it back so that its grants can be ended", name)
+	}
+	t.because(t.Record.LastError)
 	t.detail(map[string]string{"late": late.Round(time.Millisecond).String()})
 	return t, nil
-}
-
-// connector is the one that a record's role is reached through. A connector that is no longer configured answers like
-// a target that is down, so that its endings are kept, retried and told of.
-func (r *Runner) connector(rec *access.Record) connectors.Connector {
-	return r.s.cfg.Connectors[rec.Role.Connector]
 }

@@ -36,6 +36,9 @@ func backoff(n int, err error) time.Duration {
 // activate gives a grant at its target. The end is armed already.
 func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
 	var receipt access.Receipt
 	err := r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
 		var err error
@@ -272,11 +275,6 @@ func (r *Runner) retry(rec *access.Record, cause error, now time.Time, wait time
 // call runs one call to a record's connector: bounded in time, measured, and with the claim's lease renewed while it
 // lasts. The call is cancelled when the lease is lost.
 func (r *Runner) call(ctx context.Context, c Claim, verb string, f func(context.Context, connectors.Connector) error) error {
-	target := r.connector(c.Record)
-	if target == nil {
-		return &connectors.Error{Kind: connectors.Unavailable, Op: verb,
-			Err: fmt.Errorf("connector %q is not configured any more; put it back so that its grants can be ended", c.Record.Role.Connector)}
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallTimeout)
 	defer cancel()
 	renewed := make(chan struct{})
@@ -285,7 +283,7 @@ func (r *Runner) call(ctx context.Context, c Claim, verb string, f func(context.
 		r.renew(ctx, cancel, c)
 	}()
 	began := time.Now()
-	err := f(ctx, target)
+	err := f(ctx, r.connector(c.Record))
 	cancel()
 	<-renewed
 	result := "ok"
@@ -294,6 +292,11 @@ func (r *Runner) call(ctx context.Context, c Claim, verb string, f func(context.
 	}
 	r.s.cfg.Metrics.ObserveConnectorCall(c.Record.Role.Connector, verb, result, time.Since(began))
 	return err
+}
+
+// connector is the one that a record's role is reached through; the runner has lanes for configured ones alone.
+func (r *Runner) connector(rec *access.Record) connectors.Connector {
+	return r.s.cfg.Connectors[rec.Role.Connector]
 }
 
 // renew keeps a claim's lease while ctx lasts, and cancels the work when the lease is lost.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -198,6 +199,28 @@ func TestWithoutSafeStateOrEvidenceNothingIsGivenAndAllIsTaken(t *testing.T) {
 	mu.Unlock()
 	w.clock.Advance(20 * time.Second)
 	w.reaches(rec.ID, access.Active)
+}
+
+func TestEndingsOfAConnectorThatIsGoneAreToldOfAndKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.run()
+	rec := w.active("ana", "db-admin")
+	stop()
+	all := w.config
+	w.config.Connectors = map[string]connectors.Connector{"web": all.Connectors["web"]}
+	w.config.Roles = slices.DeleteFunc(slices.Clone(all.Roles), func(r access.Role) bool { return r.Connector != "web" })
+	stop = w.sibling()
+	w.clock.Advance(time.Hour)
+	w.reaches(rec.ID, access.Deactivating)
+	w.clock.Advance(time.Minute)
+	w.eventually("people are told", func() bool { return w.get(rec.ID).Overdue })
+	if got := w.get(rec.ID).LastError; !strings.Contains(got, `"db" is not configured`) {
+		t.Errorf("they are told %q", got)
+	}
+	stop()
+	w.run()
+	w.reaches(rec.ID, access.Ended)
 }
 
 // A process is paused in the middle of Activate until after the grant has ended elsewhere; what it then gives is
