@@ -12,8 +12,7 @@ RUN CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags "-s -w -X main.ve
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/elevate /usr/local/bin/elevate
-# The embedded store and the audit log are kept here; mount a volume. An image without a shell cannot run a
-# redis-server of its own: set store.url.
+# The audit log, and the state where store.url names no Redis, are kept here: mount a volume.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 WORKDIR /data
