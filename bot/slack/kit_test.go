@@ -254,6 +254,7 @@ type kit struct {
 	bot   *parrot
 	store *memory
 	clock *clock
+	cfg   Config
 	url   string // of the adapter
 	log   *logged
 	stop  func() // stops the adapter and waits for it
@@ -276,6 +277,7 @@ func setup(t testing.TB, change ...func(*Config)) *kit {
 	for _, f := range change {
 		f(&cfg)
 	}
+	k.cfg = cfg
 	var err error
 	if k.slack, err = New(cfg); err != nil {
 		t.Fatal(err)
@@ -322,6 +324,7 @@ func (k *kit) socket(t testing.TB) {
 		}
 	})
 	k.fake.OverSocket()
+	k.fake.Await(t, "a connection", k.fake.Connected)
 }
 
 // both runs a test over HTTP and through Socket Mode.
@@ -348,6 +351,8 @@ func (k *kit) posted(t testing.TB) slackfake.Message {
 	all := k.fake.Messages("C0ACCESS")
 	return all[len(all)-1]
 }
+
+func secret(text string) access.Secret { return access.NewSecret(text) }
 
 // ok is an acknowledgement with nothing in it.
 func ok(t testing.TB, a slackfake.Ack) {

@@ -84,25 +84,27 @@ type Slack struct {
 	worker   *bot.Worker
 	health   health
 	dms      dms
-	// wait sleeps between tries; tests replace it.
-	wait func(ctx context.Context, d time.Duration) error
+	// What tests replace: the sleep between tries to connect, and how long a connection may be silent.
+	wait        func(ctx context.Context, d time.Duration) error
+	quiet, ping time.Duration
 }
 
 var _ bot.Chat = (*Slack)(nil)
 
 // New checks the configuration and makes a Slack. It calls nobody.
 func New(cfg Config) (*Slack, error) {
+	err := cfg.complete()
 	if cfg.Bot == nil || cfg.Store == nil || cfg.Directory == nil {
-		return nil, errors.New("slack: Bot, Store and Directory are required")
+		err = errors.Join(err, errors.New("slack: Bot, Store and Directory are required"))
 	}
-	if err := cfg.complete(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	base, err := url.Parse(cfg.APIURL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
 		return nil, fmt.Errorf("slack: api_url %q is not an http(s) address", cfg.APIURL)
 	}
-	s := &Slack{cfg: cfg, log: cfg.Logger, now: cfg.Now, hooks: hooks{api: base}, wait: sleep}
+	s := &Slack{cfg: cfg, log: cfg.Logger, now: cfg.Now, hooks: hooks{api: base}, wait: sleep, quiet: socketQuiet, ping: socketPing}
 	s.http, s.api = connect(cfg)
 	s.verifier = verifier{secrets: cfg.SigningSecrets, now: cfg.Now}
 	s.accounts = newAccounts(cfg, s.userInfo)

@@ -79,12 +79,12 @@ func (s *Slack) RunSocket(ctx context.Context) error {
 		if err := s.wait(ctx, delay/2+rand.N(delay/2+1)); err != nil {
 			return nil
 		}
+		began := s.now()
 		conn, err := s.dialSocket(ctx)
 		if err != nil {
 			delay = s.socketFailed(ctx, delay, err)
 			continue
 		}
-		began := s.now()
 		left := make(chan error, 1)
 		open.Go(func() { s.serveSocket(ctx, conn, left) })
 		select {
@@ -167,7 +167,7 @@ func (s *Slack) serveSocket(ctx context.Context, conn *websocket.Conn, left chan
 	c := &socketConn{conn: conn}
 	var handling sync.WaitGroup
 	pings := make(chan struct{})
-	handling.Go(func() { c.ping(pings) })
+	handling.Go(func() { c.ping(s.ping, pings) })
 	defer func() { // what was begun is still acknowledged
 		close(pings)
 		handling.Wait()
@@ -176,7 +176,7 @@ func (s *Slack) serveSocket(ctx context.Context, conn *websocket.Conn, left chan
 	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
 
 	alive := func() {
-		_ = conn.SetReadDeadline(time.Now().Add(socketQuiet))
+		_ = conn.SetReadDeadline(time.Now().Add(s.quiet))
 		if ctx.Err() != nil { // it ended just before, and was overwritten
 			_ = conn.SetReadDeadline(time.Now())
 		}
@@ -306,8 +306,8 @@ func (c *socketConn) pong(data string) error {
 	return err
 }
 
-func (c *socketConn) ping(stop <-chan struct{}) {
-	tick := time.NewTicker(socketPing)
+func (c *socketConn) ping(every time.Duration, stop <-chan struct{}) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

@@ -100,6 +100,7 @@ type Fault struct {
 	Times      int
 	Status     int    // an HTTP status other than 200
 	RetryAfter string // with Status 429
+	Location   string // with Status 307
 	Body       string // sent as it is
 	Error      string // Slack's word
 	Hang       bool   // no answer until the caller gives up
@@ -315,6 +316,9 @@ func (s *Server) misbehaves(w http.ResponseWriter, r *http.Request, method strin
 	case f.Status != 0:
 		if f.RetryAfter != "" {
 			w.Header().Set("Retry-After", f.RetryAfter)
+		}
+		if f.Location != "" {
+			w.Header().Set("Location", f.Location)
 		}
 		w.WriteHeader(f.Status)
 	case f.Error != "":

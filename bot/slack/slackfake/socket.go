@@ -23,6 +23,7 @@ type sockets struct {
 	open    []*socket
 	opened  chan struct{} // closed and replaced at each connection
 	waiting map[string]chan Ack
+	oldest  bool
 	storm   int
 	reason  string
 	total   int
@@ -56,6 +57,21 @@ func (s *Server) Connections() int {
 	s.sockets.mu.Lock()
 	defer s.sockets.mu.Unlock()
 	return s.sockets.total
+}
+
+// Connected tells whether a connection is open.
+func (s *Server) Connected() bool { return len(s.sockets.list()) > 0 }
+
+// UseOldest makes the server deliver on the oldest connection instead of the newest: Slack picks any.
+func (s *Server) UseOldest(oldest bool) {
+	s.sockets.mu.Lock()
+	defer s.sockets.mu.Unlock()
+	s.sockets.oldest = oldest
+}
+
+// SendEnvelope delivers a payload in an envelope of any type.
+func (s *Server) SendEnvelope(kind string, payload map[string]any) Ack {
+	return s.sockets.deliver(kind, payload)
 }
 
 // Refresh asks all connections to make way for new ones, as Slack does now and then. They stay open.
@@ -176,6 +192,9 @@ func (k *sockets) connection(patience time.Duration) (*socket, error) {
 		opened := k.opened
 		if n := len(k.open); n > 0 {
 			c := k.open[n-1]
+			if k.oldest {
+				c = k.open[0]
+			}
 			k.mu.Unlock()
 			return c, nil
 		}
