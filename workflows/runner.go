@@ -234,7 +234,7 @@ func (r *Runner) dispatch(ctx context.Context, c Claim, log *slog.Logger) error 
 		return err
 	}
 	t.Claim = &c
-	return r.s.cfg.Store.Take(ctx, t)
+	return r.s.take(ctx, t)
 }
 
 // bookkeep makes the transition of a due timer that calls no connector.

@@ -128,7 +128,7 @@ func (s *Service) change(ctx context.Context, by access.Actor, id access.Request
 		if err != nil {
 			return rec, s.refuse(ctx, by, rec, verb, err)
 		}
-		err = s.cfg.Store.Take(ctx, t)
+		err = s.take(ctx, t)
 		if errors.Is(err, ErrStale) {
 			continue
 		}
@@ -138,6 +138,17 @@ func (s *Service) change(ctx context.Context, by access.Actor, id access.Request
 		return t.Record, nil
 	}
 	return nil, fmt.Errorf("%s request %s: %w", verb, id, ErrStale)
+}
+
+// take takes an arrow, and tells the operators' log of it.
+func (s *Service) take(ctx context.Context, t Transition) error {
+	if err := s.cfg.Store.Take(ctx, t); err != nil {
+		return err
+	}
+	r := t.Record
+	s.log.InfoContext(ctx, "request moved", "request_id", r.ID, "arrow", t.Arrow, "state", r.State, "version", r.Version,
+		"by", t.Event.Actor.Person, "via", t.Event.Actor.Via, "person", r.Person, "role", r.Role.ID, "connector", r.Role.Connector)
+	return nil
 }
 
 // refuse records a "no" and hands it back. Errors that are no refusal pass through unrecorded.
@@ -157,6 +168,7 @@ func (s *Service) refuse(ctx context.Context, by access.Actor, rec *access.Recor
 	if rec != nil {
 		e.Request, e.Person, e.Role, e.Connector, e.From = rec.ID, rec.Person, rec.Role.ID, rec.Role.Connector, rec.State
 	}
+	s.log.InfoContext(ctx, "refused", "verb", verb, "code", code, "request_id", e.Request, "by", by.Person, "via", by.Via)
 	if appendErr := s.cfg.Store.Append(ctx, e); appendErr != nil {
 		s.log.Error("a refusal could not be put on record", "verb", verb, "code", code, "person", by.Person, "err", appendErr)
 	}

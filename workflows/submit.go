@@ -62,7 +62,7 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 	}
 	for range attempts {
 		rec.ID = s.cfg.Store.NewID(rec.SubmittedAt, rec.Right())
-		err := s.cfg.Store.Take(ctx, submission(rec))
+		err := s.take(ctx, submission(rec))
 		if errors.Is(err, ErrTaken) {
 			continue
 		}

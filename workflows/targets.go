@@ -71,7 +71,7 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	if receipt.Ref != "" {
 		t.Event.Detail["ref"] = receipt.Ref
 	}
-	err = r.s.cfg.Store.Take(ctx, t)
+	err = r.s.take(ctx, t)
 	if errors.Is(err, ErrStale) {
 		return r.undoLate(ctx, rec, receipt, log)
 	}
@@ -122,7 +122,7 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 			return err
 		}
 		t.Claim = &c
-		return r.s.cfg.Store.Take(ctx, t)
+		return r.s.take(ctx, t)
 	}
 	t, err := r.retry(rec, cause, now, wait)
 	if err != nil {
@@ -130,7 +130,7 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 	}
 	t.Record.EndsAt = t.Record.NextTry.Add(rec.Duration)
 	t.Claim = &c
-	return r.s.cfg.Store.Take(ctx, t)
+	return r.s.take(ctx, t)
 }
 
 // failed reads back that a refused activation gave nothing, and undoes it where that cannot be read.
@@ -154,7 +154,7 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 			return err
 		}
 		t.Claim = &c
-		return r.s.cfg.Store.Take(ctx, t)
+		return r.s.take(ctx, t)
 	}
 	t, err := move(c.Record, access.Fail, access.BySystem(), now, NoteFailed)
 	if err != nil {
@@ -163,7 +163,7 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 	t.close(access.BySystem(), now, reason)
 	t.Record.LastError, t.Record.EndsAt = cause.Error(), time.Time{}
 	t.Claim = &c
-	return r.s.cfg.Store.Take(ctx, t)
+	return r.s.take(ctx, t)
 }
 
 // undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
@@ -223,14 +223,14 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 			return moveErr
 		}
 		t.Claim = &c
-		return r.s.cfg.Store.Take(ctx, t)
+		return r.s.take(ctx, t)
 	}
 	t, err := r.ended(rec, removal, now)
 	if err != nil {
 		return err
 	}
 	t.Claim = &c
-	if err := r.s.cfg.Store.Take(ctx, t); err != nil {
+	if err := r.s.take(ctx, t); err != nil {
 		return err
 	}
 	r.s.cfg.Metrics.ObserveLateness(t.Record.Lateness())
