@@ -230,6 +230,11 @@ func (r *Runner) dispatch(ctx context.Context, c Claim, log *slog.Logger) error 
 		return r.deactivate(ctx, c, log)
 	}
 	t, err := r.bookkeep(ctx, c)
+	return r.settle(ctx, c, t, err)
+}
+
+// settle takes the arrow that finishes a claim, unless making it failed.
+func (r *Runner) settle(ctx context.Context, c Claim, t Transition, err error) error {
 	if err != nil {
 		return err
 	}

@@ -33,9 +33,13 @@ func backoff(n int, err error) time.Duration {
 	return d + rand.N(d/5+1)
 }
 
-// activate gives a grant at its target. The end is armed already.
+// activate gives a grant at its target. The end is armed already; a grant whose end is past is not given any more.
 func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
+	if !r.s.now().Before(rec.EndsAt) {
+		t, err := r.s.finish(rec, access.BySystem(), "its time was up before the target could be asked")
+		return r.settle(ctx, c, t, err)
+	}
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
@@ -50,15 +54,22 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	}
 	if err != nil {
 		err = r.notActivated(ctx, c, err, log)
-		if errors.Is(err, ErrStale) {
-			return r.undoLate(ctx, rec, receipt, log)
-		}
+	} else {
+		err = r.activated(ctx, c, receipt)
+	}
+	if errors.Is(err, ErrStale) {
+		return r.undoLate(ctx, rec, receipt, log)
+	}
+	return err
+}
+
+// activated writes down that the target gave the grant.
+func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt) error {
+	rec, now := c.Record, r.s.now().UTC()
+	receipt, err := r.inherit(ctx, rec, receipt)
+	if err != nil {
 		return err
 	}
-	if receipt, err = r.inherit(ctx, rec, receipt); err != nil {
-		return err
-	}
-	now := r.s.now().UTC()
 	t, err := move(rec, access.Confirm, access.BySystem(), now, NoteActive)
 	if err != nil {
 		return err
@@ -66,16 +77,12 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	next := t.Record
 	next.Receipt, next.ActivatedAt, next.NoticeAt = &receipt, now, r.s.noticeAt(now, rec.EndsAt)
 	next.Attempts, next.NextTry, next.LastError = 0, time.Time{}, ""
-	t.Claim, t.Notes[0].EndsAt = &c, rec.EndsAt
+	t.Notes[0].EndsAt = rec.EndsAt
 	t.detail(map[string]string{"ends_at": stamp(rec.EndsAt), "already": strconv.FormatBool(receipt.Already)})
 	if receipt.Ref != "" {
 		t.Event.Detail["ref"] = receipt.Ref
 	}
-	err = r.s.take(ctx, t)
-	if errors.Is(err, ErrStale) {
-		return r.undoLate(ctx, rec, receipt, log)
-	}
-	return err
+	return r.settle(ctx, c, t, nil)
 }
 
 // inherit takes what a live grant on the same right knows about standing access: what it made true looks, to a target
@@ -118,19 +125,13 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 	wait := backoff(rec.Attempts+1, cause)
 	if now.Add(wait).After(rec.StartBy) {
 		t, err := r.s.finish(rec, access.BySystem(), "the target could not be reached in time: "+cause.Error())
-		if err != nil {
-			return err
-		}
-		t.Claim = &c
-		return r.s.take(ctx, t)
+		return r.settle(ctx, c, t, err)
 	}
 	t, err := r.retry(rec, cause, now, wait)
-	if err != nil {
-		return err
+	if err == nil {
+		t.Record.EndsAt = t.Record.NextTry.Add(rec.Duration)
 	}
-	t.Record.EndsAt = t.Record.NextTry.Add(rec.Duration)
-	t.Claim = &c
-	return r.s.take(ctx, t)
+	return r.settle(ctx, c, t, err)
 }
 
 // failed reads back that a refused activation gave nothing, and undoes it where that cannot be read.
@@ -150,20 +151,14 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 	if err != nil {
 		log.Warn("a refused activation could not be read back; it is undone", "err", err)
 		t, err := r.s.finish(c.Record, access.BySystem(), reason)
-		if err != nil {
-			return err
-		}
-		t.Claim = &c
-		return r.s.take(ctx, t)
+		return r.settle(ctx, c, t, err)
 	}
 	t, err := move(c.Record, access.Fail, access.BySystem(), now, NoteFailed)
-	if err != nil {
-		return err
+	if err == nil {
+		t.close(access.BySystem(), now, reason)
+		t.Record.LastError, t.Record.EndsAt = cause.Error(), time.Time{}
 	}
-	t.close(access.BySystem(), now, reason)
-	t.Record.LastError, t.Record.EndsAt = cause.Error(), time.Time{}
-	t.Claim = &c
-	return r.s.take(ctx, t)
+	return r.settle(ctx, c, t, err)
 }
 
 // undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
@@ -218,19 +213,11 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 	}
 	if err != nil {
 		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
-		t, moveErr := r.retry(rec, err, now, min(backoff(rec.Attempts+1, err), backoffCap+backoffCap/5))
-		if moveErr != nil {
-			return moveErr
-		}
-		t.Claim = &c
-		return r.s.take(ctx, t)
+		t, err := r.retry(rec, err, now, min(backoff(rec.Attempts+1, err), backoffCap+backoffCap/5))
+		return r.settle(ctx, c, t, err)
 	}
 	t, err := r.ended(rec, removal, now)
-	if err != nil {
-		return err
-	}
-	t.Claim = &c
-	if err := r.s.take(ctx, t); err != nil {
+	if err := r.settle(ctx, c, t, err); err != nil {
 		return err
 	}
 	r.s.cfg.Metrics.ObserveLateness(t.Record.Lateness())

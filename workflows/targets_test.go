@@ -201,6 +201,29 @@ func TestWithoutSafeStateOrEvidenceNothingIsGivenAndAllIsTaken(t *testing.T) {
 	w.reaches(rec.ID, access.Active)
 }
 
+func TestAGrantWhoseEndIsPastIsNotGivenAnyMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	counting := &scripted{connector: w.connector(w.db), activate: func(context.Context) error {
+		return &connectors.Error{Kind: connectors.Unavailable, Op: "call", RetryAfter: 10 * time.Minute}
+	}}
+	w.with("db", counting)
+	stop := w.run()
+	rec, err := w.service.Submit(t.Context(), by("ana"), workflows.Ask{Role: "db-admin", Duration: time.Minute, Justification: "a short look at it"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.approve("lea", rec.ID)
+	w.eventually("it was tried once", func() bool { return w.get(rec.ID).Attempts == 1 })
+	stop()
+	w.clock.Advance(time.Hour)
+	w.run()
+	rec = w.reaches(rec.ID, access.Ended)
+	if n := counting.activations(); n != 1 || !rec.ActivatedAt.IsZero() {
+		t.Errorf("%d activations, active from %s", n, rec.ActivatedAt)
+	}
+}
+
 func TestEndingsOfAConnectorThatIsGoneAreToldOfAndKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
