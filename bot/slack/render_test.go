@@ -272,3 +272,32 @@ func TestEveryVersionHasItsOwnBlockIDs(t *testing.T) {
 		t.Errorf("%d updates", m.Updates)
 	}
 }
+
+// FuzzRender puts any words anywhere: what comes of it is valid.
+func FuzzRender(f *testing.F) {
+	f.Add(hostile, "label", true, false)
+	f.Add("", " ", false, true)
+	f.Add("\xff\xfe", strings.Repeat("א", 5000), true, true)
+	slackfake.Testdata(f)
+	f.Fuzz(func(t *testing.T, words, label string, bold, code bool) {
+		span := bot.Span{Text: words, Bold: bold, Code: code}
+		button := bot.Button{Action: bot.ActApprove, Request: theRequest, Label: label, Speak: words,
+			Confirm: &bot.Confirm{Title: label, Text: words, Yes: label, No: words}}
+		card := bot.Card{Title: label, Summary: words, Parts: []bot.Part{
+			bot.Text{Spans: []bot.Span{span, bot.Say(label)}}, bot.Text{Small: true, Spans: []bot.Span{span, bot.When(noon, bot.Clock)}},
+			bot.Facts{Rows: []bot.Fact{{Label: label, Value: []bot.Span{span}}, {Label: words}}}, bot.Quote{Text: words},
+			bot.Item{Spans: []bot.Span{span}, Buttons: []bot.Button{button}}, bot.Heading{Text: label},
+			bot.Item{Spans: []bot.Span{span}, Buttons: []bot.Button{button, button}}, bot.Buttons{Buttons: []bot.Button{button, button}},
+		}}
+		form := bot.Form{Name: bot.FormRequest, Title: label, Submit: words, Intro: card.Parts[:4], Inputs: []bot.Input{
+			{Name: "role", Kind: bot.Search, Label: label, Hint: words, Initial: &bot.Option{Value: words, Label: label}},
+			{Name: "duration", Kind: bot.Choice, Label: label, Options: []bot.Option{{Value: "1h", Label: words, Detail: label}}},
+			{Name: "ticket", Kind: bot.Line, Label: words, Text: label, MaxLength: 10},
+		}}
+		r, ctx := renderer{account: func(context.Context, access.PersonID) string { return "" }}, context.Background()
+		report(t, "message", slackfake.CheckMessage(list(t, r.message(ctx, card))))
+		report(t, "modal", slackfake.CheckModal(object(t, r.modal(ctx, card))))
+		report(t, "home", slackfake.CheckHome(object(t, r.home(ctx, card))))
+		report(t, "form", slackfake.CheckModal(object(t, r.form(ctx, form))))
+	})
+}
