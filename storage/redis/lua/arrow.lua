@@ -15,7 +15,7 @@
 -- Replies  ok · stale · taken (submit) · move (the table has no such arrow) · guard-request · guard-timer, and the
 --          guards of the arrow's own file
 --
--- The record's hash: state version right person requester role ends doc; tokens of the last attempts; and for each
+-- The record's hash: state version right connector person requester role ends doc; tokens of the last attempts; and for each
 -- timer d: when it is due (Unix ms), f: the fence of its last claim, c: the end of the lease while it is claimed.
 -- Records of the same right are touched when a right becomes free (prologue.lua, free).
 
@@ -33,11 +33,18 @@ local function contains(list, word)
   return false
 end
 
--- lane gives the key and the name of the lane that a timer waits in.
-local function lane(timer)
-  if timer == 'activate' then return KEYS[3], 'on:' .. ARGV[15] end
-  if timer == 'deactivate' then return KEYS[4], 'off:' .. ARGV[15] end
-  return KEYS[2], 'clock'
+-- load reads what is stored: the fields by name, with d: and c: of every timer and f: of the claimed one.
+local function load()
+  local names = {'state', 'version', 'tokens', 'ends', 'right', 'person', 'requester', 'f:' .. ARGV[9]}
+  for _, timer in ipairs(TIMERS) do
+    names[#names + 1] = 'd:' .. timer
+    names[#names + 1] = 'c:' .. timer
+  end
+  local rec = {}
+  for i, value in ipairs(redis.call('HMGET', KEYS[1], unpack(names))) do
+    rec[names[i]] = value
+  end
+  return rec
 end
 
 -- read gives the arguments of varying number: due by timer, notes, chats.
@@ -84,104 +91,107 @@ local function timers_missing(to, due)
   return next(due) == nil
 end
 
--- set_timers arms exactly the timers of the document. A timer that is claimed and still due at the same time stays
--- claimed, unless it is the one that this arrow finishes.
-local function set_timers(due, finished)
-  local claimed = {}
-  for i, timer in ipairs(TIMERS) do
-    claimed[2 * i - 1], claimed[2 * i] = 'd:' .. timer, 'c:' .. timer
-  end
-  local was = redis.call('HMGET', KEYS[1], unpack(claimed))
-  for i, timer in ipairs(TIMERS) do
-    local key, name = lane(timer)
-    local member = timer .. '|' .. ARGV[2]
-    if not due[timer] then
-      if was[2 * i - 1] then
-        redis.call('ZREM', key, member)
-        redis.call('HDEL', KEYS[1], 'd:' .. timer, 'c:' .. timer)
-      end
-    elseif timer == finished or was[2 * i - 1] ~= due[timer] then
-      redis.call('HSET', KEYS[1], 'd:' .. timer, due[timer])
-      redis.call('HDEL', KEYS[1], 'c:' .. timer)
-      put(key, name, member, due[timer], ARGV[20])
-    end
-  end
-end
-
-local function set_indexes(to)
-  local id, submitted = ARGV[2], ARGV[11]
-  if ARGV[3] == '' then
-    redis.call('ZADD', KEYS[6], submitted, id)
-    redis.call('ZADD', KEYS[8], submitted, id)
-    redis.call('ZADD', KEYS[9], submitted, id)
-  end
-  if TERMINAL[to] then
-    redis.call('ZREM', KEYS[7], id)
-  else
-    redis.call('ZADD', KEYS[7], submitted, id)
-  end
-  redis.call(HOLDS[to] and 'SADD' or 'SREM', KEYS[10], id)
-  redis.call(ARGV[13] == '1' and 'SADD' or 'SREM', KEYS[12], id)
-end
-
-local function tell(notes, chats, now)
-  if #notes == 0 then return end
-  for i, chat in ipairs(chats) do
-    local out, topic = KEYS[11 + 2 * i], KEYS[12 + 2 * i]
-    for _, note in ipairs(notes) do
-      redis.call('RPUSH', topic, note)
-    end
-    if redis.call('ZADD', out, 'NX', ms(now), ARGV[2]) == 1 then
-      redis.call('PUBLISH', ARGV[20], 'out:' .. chat)
-    end
-  end
-end
-
 -- moved tells that the record, or the claim, is not the one that the arrow was made from.
 local function moved(rec)
   local from, version, timer = ARGV[3], tonumber(ARGV[5]), ARGV[9]
   if from == '' then return version ~= 1 end
-  if rec[1] ~= from or tonumber(rec[2]) ~= version - 1 then return true end
-  if timer == '' then return false end
-  local claim = redis.call('HMGET', KEYS[1], 'f:' .. timer, 'c:' .. timer)
-  return claim[1] ~= ARGV[10] or not claim[2]
+  if rec.state ~= from or tonumber(rec.version) ~= version - 1 then return true end
+  return timer ~= '' and (rec['f:' .. timer] ~= ARGV[10] or not rec['c:' .. timer])
 end
 
 -- refused gives the word for an arrow that must not be taken, or nothing.
 local function refused(rule, rec, due, now)
   local from, to = ARGV[3], ARGV[4]
   if not contains(rule.from, from) or to ~= (rule.to or from) then return 'move' end
-  if from ~= '' and (rec[5] ~= ARGV[14] or rec[6] ~= ARGV[16] or rec[7] ~= ARGV[17]) then return 'guard-request' end
+  if from ~= '' and (rec.right ~= ARGV[14] or rec.person ~= ARGV[16] or rec.requester ~= ARGV[17]) then return 'guard-request' end
   if timers_missing(to, due) then return 'guard-timer' end
   if rule.guard then
     return rule.guard({
-      now = now, ends = tonumber(ARGV[12]), ended_before = tonumber(rec[4] or '0'),
-      was = function() return cjson.decode(rec[8]) end,
+      now = now, ends = tonumber(ARGV[12]), ended_before = tonumber(rec.ends or '0'),
+      was = function() return cjson.decode(redis.call('HGET', KEYS[1], 'doc')) end,
       is = function() return cjson.decode(ARGV[6]) end,
     })
+  end
+end
+
+-- set_timers arms exactly the timers of the document, and adds the fields of the record that change to set and gone. A
+-- timer that is claimed and still due at the same time stays claimed, unless it is the one that this arrow finishes.
+local function set_timers(rec, due, set, gone)
+  for _, timer in ipairs(TIMERS) do
+    local was, is = rec['d:' .. timer], due[timer]
+    local key, name = KEYS[2], 'clock'
+    if timer == 'activate' then key, name = KEYS[3], 'on:' .. ARGV[15] end
+    if timer == 'deactivate' then key, name = KEYS[4], 'off:' .. ARGV[15] end
+    local changed = is ~= (was or nil) or (is and timer == ARGV[9])
+    if changed and is then
+      put(key, name, timer .. '|' .. ARGV[2], is, ARGV[20])
+      set[#set + 1] = 'd:' .. timer
+      set[#set + 1] = is
+    elseif changed then
+      redis.call('ZREM', key, timer .. '|' .. ARGV[2])
+      gone[#gone + 1] = 'd:' .. timer
+    end
+    if changed and rec['c:' .. timer] then gone[#gone + 1] = 'c:' .. timer end
+  end
+end
+
+local function set_indexes(from, to)
+  local id, submitted = ARGV[2], ARGV[11]
+  if from == '' then
+    redis.call('ZADD', KEYS[6], submitted, id)
+    redis.call('ZADD', KEYS[7], submitted, id)
+    redis.call('ZADD', KEYS[8], submitted, id)
+    if KEYS[9] ~= KEYS[8] then redis.call('ZADD', KEYS[9], submitted, id) end
+  end
+  if TERMINAL[to] then redis.call('ZREM', KEYS[7], id) end
+  if HOLDS[to] and not HOLDS[from] then redis.call('SADD', KEYS[10], id) end
+  if HOLDS[from] and not HOLDS[to] then redis.call('SREM', KEYS[10], id) end
+  if ARGV[13] == '1' then
+    redis.call('SADD', KEYS[12], id)
+  elseif from == 'deactivating' then
+    redis.call('SREM', KEYS[12], id)
+  end
+end
+
+local function tell(notes, chats, now)
+  if #notes == 0 then return end
+  for i, chat in ipairs(chats) do
+    local out, topic = KEYS[11 + 2 * i], KEYS[12 + 2 * i]
+    redis.call('RPUSH', topic, unpack(notes))
+    if redis.call('ZADD', out, 'NX', ms(now), ARGV[2]) == 1 then
+      redis.call('PUBLISH', ARGV[20], 'out:' .. chat)
+    end
   end
 end
 
 -- take checks everything and then writes everything.
 local function take(rule)
   local now = clock(ARGV[8])
-  local rec = redis.call('HMGET', KEYS[1], 'state', 'version', 'tokens', 'ends', 'right', 'person', 'requester', 'doc')
-  local tokens = rec[3] or ''
+  local rec = load()
+  local tokens = rec.tokens or ''
   if string.find(tokens, ARGV[1], 1, true) then
     redis.call('HSET', KEYS[1], 'tokens', tokens) -- a write, so that a WAIT that follows has something to wait for
     return 'ok'
   end
-  if ARGV[3] == '' and rec[1] then return 'taken' end
+  if ARGV[3] == '' and rec.state then return 'taken' end
   if moved(rec) then return 'stale' end
   local due, notes, chats = read()
   local word = refused(rule, rec, due, now)
   if word then return word end
 
   tokens = string.sub(ARGV[1] .. ' ' .. tokens, 1, (#ARGV[1] + 1) * KEPT_TOKENS)
-  redis.call('HSET', KEYS[1], 'state', ARGV[4], 'version', ARGV[5], 'doc', ARGV[6], 'ends', ARGV[12], 'tokens', tokens,
-    'right', ARGV[14], 'person', ARGV[16], 'requester', ARGV[17], 'role', ARGV[18])
-  set_indexes(ARGV[4])
-  set_timers(due, ARGV[9])
+  local set = {'state', ARGV[4], 'version', ARGV[5], 'doc', ARGV[6], 'ends', ARGV[12], 'tokens', tokens}
+  if ARGV[3] == '' then
+    for i, name in ipairs({'right', 'connector', 'person', 'requester', 'role'}) do
+      set[#set + 1] = name
+      set[#set + 1] = ARGV[13 + i]
+    end
+  end
+  local gone = {}
+  set_timers(rec, due, set, gone)
+  redis.call('HSET', KEYS[1], unpack(set))
+  if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+  set_indexes(ARGV[3], ARGV[4])
   redis.call('XADD', KEYS[5], '*', 'e', ARGV[7])
   tell(notes, chats, now)
   if ARGV[9] == 'activate' or ARGV[9] == 'deactivate' then
