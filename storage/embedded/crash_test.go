@@ -143,9 +143,9 @@ func TestKilledChildIsStartedAgain(t *testing.T) {
 		if err := exec.Command("kill", "-9", old).Run(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it runs again", func() bool { return ping(dir) && pid(t, dir) != old })
+		storagetest.Eventually(t, "it runs again", func() bool { return ping(dir) && pid(t, dir) != old })
 	}
-	eventually(t, "the store is back", func() bool {
+	storagetest.Eventually(t, "the store is back", func() bool {
 		_, err := s.Get(t.Context(), ids[0])
 		return err == nil
 	})

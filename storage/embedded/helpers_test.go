@@ -93,16 +93,3 @@ func pid(t *testing.T, dir string) string {
 		return c.InfoMap(t.Context(), "server").Item("Server", "process_id")
 	})
 }
-
-// eventually waits for something that another process does on its own.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("%s: not within 30 s", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
+	goredis "github.com/redis/go-redis/v9"
 
 	"elevate/storage/redis"
 )
@@ -221,7 +220,5 @@ func (p *inProcess) apply(at time.Time, command []string) error {
 	return nil
 }
 
-func shaOf(body string) string {
-	sum := sha1.Sum([]byte(body)) // what EVALSHA is named after; nothing rests on its strength
-	return hex.EncodeToString(sum[:])
-}
+// shaOf is what EVALSHA calls a script.
+func shaOf(body string) string { return goredis.NewScript(body).Hash() }

@@ -42,7 +42,7 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the caller's clock. Nil: time.Now. A timer is due when both it and the server's clock say so.
 	Now func() time.Time
-	// Log gets what no caller is told: clocks apart, documents that cannot be read. Nil: nothing is logged.
+	// Log gets what no caller is told: documents that cannot be read, shards that did not answer. Nil: nothing is logged.
 	Log *slog.Logger
 }
 

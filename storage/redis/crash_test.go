@@ -64,7 +64,7 @@ func TestAcknowledgedStateSurvivesAKill(t *testing.T) {
 			writers[i] = &writer{acknowledged: map[access.RequestID]*access.Record{}, tried: map[access.RequestID]*access.Record{}}
 			wg.Go(func() { writers[i].run(ctx, s, fmt.Sprintf("%d-%d", round, i)) })
 		}
-		eventually(t, "something is written", func() bool {
+		storagetest.Eventually(t, "something is written", func() bool {
 			st, err := s.Stats(ctx)
 			return err == nil && st.Open > 50
 		})

@@ -20,17 +20,7 @@ func (s *Store) Deliver(ctx context.Context, d workflows.Delivery) (bool, error)
 	ask := call{script: "deliver", keys: []string{box, box + ":d:" + d.Key, box + ":k:" + d.Key}, args: []any{
 		rand.Text(), d.Key, d.Payload, early(s.cfg.Now()), millis(keptDeliveries), s.keys.nudges(), d.Chat,
 	}}
-	word, err := s.word(ctx, ask)
-	if err != nil {
-		return false, fmt.Errorf("redis: %w", err)
-	}
-	switch word {
-	case "ok":
-		return true, nil
-	case "known":
-		return false, nil
-	}
-	return false, fmt.Errorf("redis: %w", unknown(ask, word))
+	return s.either(ctx, ask, "known")
 }
 
 // ClaimDeliveries leases deliveries of the chat that nobody has worked yet. Tries is how often each was claimed before.

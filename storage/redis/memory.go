@@ -37,18 +37,7 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Dura
 
 // Hold takes or renews a named lease.
 func (s *Store) Hold(ctx context.Context, name, holder string, lease time.Duration) (bool, error) {
-	ask := call{script: "hold", keys: []string{s.lease(name)}, args: []any{holder, millis(lease)}}
-	word, err := s.word(ctx, ask)
-	if err != nil {
-		return false, fmt.Errorf("redis: %w", err)
-	}
-	switch word {
-	case "ok":
-		return true, nil
-	case "held":
-		return false, nil
-	}
-	return false, fmt.Errorf("redis: %w", unknown(ask, word))
+	return s.either(ctx, call{script: "hold", keys: []string{s.lease(name)}, args: []any{holder, millis(lease)}}, "held")
 }
 
 // Drop gives a named lease up.

@@ -35,17 +35,7 @@ func (s *Store) Enqueue(ctx context.Context, chats []string, topic, key string, 
 		ask.keys = append(ask.keys, box, box+":q:"+topic)
 		ask.args = append(ask.args, chat)
 	}
-	word, err := s.word(ctx, ask)
-	if err != nil {
-		return false, fmt.Errorf("redis: %w", err)
-	}
-	switch word {
-	case "ok":
-		return true, nil
-	case "used":
-		return false, nil
-	}
-	return false, fmt.Errorf("redis: %w", unknown(ask, word))
+	return s.either(ctx, ask, "used")
 }
 
 // ClaimErrands leases topics that have notes to tell in the chat.
@@ -134,14 +124,9 @@ func withRefs(args []any, refs map[string]string) []any {
 
 // report sends a call that ends part of an errand.
 func (s *Store) report(ctx context.Context, e workflows.Errand, c call) error {
-	word, err := s.word(ctx, c)
-	switch {
-	case err != nil:
-		return fmt.Errorf("redis: %w", err)
-	case word == "stale":
-		return fmt.Errorf("redis: errand on %s in %s: %w", e.Topic, e.Chat, workflows.ErrStale)
-	case word != "ok":
-		return fmt.Errorf("redis: %w", unknown(c, word))
+	held, err := s.either(ctx, c, "stale")
+	if err == nil && !held {
+		err = fmt.Errorf("redis: errand on %s in %s: %w", e.Topic, e.Chat, workflows.ErrStale)
 	}
-	return nil
+	return err
 }

@@ -31,8 +31,12 @@ type Status struct {
 	Warnings []string
 }
 
-// keptStatus is how long an answer about safety is believed.
-const keptStatus = time.Second
+const (
+	// keptStatus is how long an answer about safety is believed.
+	keptStatus = time.Second
+	// toleratedSkew is how far apart clocks may be before an operator should know.
+	toleratedSkew = 500 * time.Millisecond
+)
 
 // Ask asks a server how safe state would be with it, and changes nothing there.
 func Ask(ctx context.Context, cfg Config) (Status, error) {
@@ -163,6 +167,9 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	if s.cfg.Wait.AOF && !atLeast(st.Version, 7, 2) {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("version %s does not know WAITAOF, so store.wait cannot ask for the disk", st.Version))
 	}
+	if apart, err := s.apart(ctx, node); err == nil && apart.Abs() > toleratedSkew {
+		st.Warnings = append(st.Warnings, fmt.Sprintf("the server's clock is %s from ours; what is due waits for the later of both", apart.Round(time.Millisecond)))
+	}
 	// CONFIG is forbidden on many managed servers; then nothing is known of it.
 	if got, err := node.ConfigGet(ctx, "appendfsync").Result(); err == nil && aof && got["appendfsync"] != "always" {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("appendfsync is %s: a power failure may lose the last seconds; always is safer", got["appendfsync"]))
@@ -176,6 +183,14 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 		st.Class = Durable
 	}
 	return st, nil
+}
+
+// apart is how far the server's clock is ahead of ours, to within half the time of the question.
+func (s *Store) apart(ctx context.Context, node *goredis.Client) (time.Duration, error) {
+	began := s.cfg.Now()
+	there, err := node.Time(ctx).Result()
+	here := began.Add(s.cfg.Now().Sub(began) / 2)
+	return there.Sub(here), err
 }
 
 func readInfo(text string) map[string]string {

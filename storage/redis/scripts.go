@@ -91,6 +91,18 @@ func unknown(c call, word string) error {
 	return fmt.Errorf("%s: unknown answer %q", c.script, word)
 }
 
+// either sends one call that answers ok or no.
+func (s *Store) either(ctx context.Context, c call, no string) (ok bool, err error) {
+	word, err := s.word(ctx, c)
+	if err == nil && word != "ok" && word != no {
+		err = unknown(c, word)
+	}
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	return word == "ok", nil
+}
+
 // done sends one call that can only answer ok.
 func (s *Store) done(ctx context.Context, c call) error {
 	word, err := s.word(ctx, c)

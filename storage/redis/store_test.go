@@ -72,7 +72,7 @@ func TestClaimPassesOverWhatItCannotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var claims []workflows.Claim
-	eventually(t, "the timers are due", func() bool {
+	storagetest.Eventually(t, "the timers are due", func() bool {
 		got, _, err := s.Claim(t.Context(), workflows.Clock, 10, time.Hour)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestClaimDropsTimersOfNothing(t *testing.T) {
 	if err := s.Client().Del(t.Context(), key(t, s, "r:"+string(r.ID))).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the timers are dropped", func() bool {
+	storagetest.Eventually(t, "the timers are dropped", func() bool {
 		claims, next, err := s.Claim(t.Context(), workflows.Clock, 10, time.Hour)
 		if err != nil || len(claims) > 0 {
 			t.Fatalf("claims %v, %v", claims, err)
@@ -120,7 +120,11 @@ func TestURLs(t *testing.T) {
 		"redis+sentinel://:s3cret@h": false,
 		fmt.Sprintf("redis+cluster://:s3cret@127.0.0.1:%d", port): false, // it is no cluster
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		patience := time.Second
+		if works {
+			patience = 20 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		s, err := redis.Open(ctx, redis.Config{URL: url})
 		cancel()
 		if (err == nil) != works {
@@ -181,6 +185,18 @@ func TestSafeTellsWhatIsUnsafe(t *testing.T) {
 				t.Errorf("allowed to be unsafe, and still: %v", err)
 			}
 		})
+	}
+}
+
+func TestStatusTellsOfClocksApart(t *testing.T) {
+	t.Parallel()
+	url := storagetest.StartRedis(t, "--appendfsync", "always").URL()
+	for _, apart := range []time.Duration{-time.Minute, time.Minute} {
+		s := open(t, redis.Config{URL: url, Now: func() time.Time { return time.Now().Add(apart) }})
+		st, err := s.Status(t.Context())
+		if err != nil || len(st.Warnings) != 1 || !strings.Contains(st.Warnings[0], "clock") {
+			t.Errorf("clocks %s apart: %+v, %v", apart, st, err)
+		}
 	}
 }
 

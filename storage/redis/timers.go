@@ -76,16 +76,11 @@ func (s *Store) Renew(ctx context.Context, c workflows.Claim, lease time.Duratio
 	base := s.keys.of(string(c.Request))
 	ask := call{script: "renew", keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "busy"},
 		args: []any{string(c.Timer), string(c.Request), c.Fence, early(s.cfg.Now()), millis(lease)}}
-	word, err := s.word(ctx, ask)
-	switch {
-	case err != nil:
-		return fmt.Errorf("redis: %w", err)
-	case word == "stale":
-		return fmt.Errorf("redis: renew %s of %s: %w", c.Timer, c.Request, workflows.ErrStale)
-	case word != "ok":
-		return fmt.Errorf("redis: %w", unknown(ask, word))
+	held, err := s.either(ctx, ask, "stale")
+	if err == nil && !held {
+		err = fmt.Errorf("redis: renew %s of %s: %w", c.Timer, c.Request, workflows.ErrStale)
 	}
-	return nil
+	return err
 }
 
 // Release gives a claim back undone.

@@ -42,19 +42,6 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// eventually waits for something that servers do on their own.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("%s: not within 30 s", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
 func listening(t testing.TB, args ...string) (*storagetest.Redis, int) {
 	t.Helper()
 	port := freePort(t)
@@ -87,7 +74,7 @@ func startCluster(t testing.TB) string {
 			}
 		}
 	}
-	eventually(t, "the cluster forms", func() bool {
+	storagetest.Eventually(t, "the cluster forms", func() bool {
 		for _, n := range nodes {
 			info := n.ClusterInfo(t.Context()).Val()
 			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
@@ -149,10 +136,10 @@ func TestArmWaitsForReplicas(t *testing.T) {
 	}
 
 	replica, _ := listening(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", port))
-	eventually(t, "the replica follows", func() bool {
+	storagetest.Eventually(t, "the replica follows", func() bool {
 		return strings.Contains(client(t, replica).Info(t.Context(), "replication").Val(), "master_link_status:up")
 	})
-	eventually(t, "it is safe", func() bool { return s.Safe(t.Context()) == nil })
+	storagetest.Eventually(t, "it is safe", func() bool { return s.Safe(t.Context()) == nil })
 	if st, err := s.Status(t.Context()); err != nil || st.Class != redis.Replicated {
 		t.Errorf("status: %+v, %v", st, err)
 	}
@@ -222,7 +209,7 @@ func TestSentinelLeadsToTheMaster(t *testing.T) {
 		_ = cmd.Wait()
 	})
 	var s *redis.Store
-	eventually(t, "the sentinel answers", func() bool {
+	storagetest.Eventually(t, "the sentinel answers", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var err error

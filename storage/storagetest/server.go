@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -58,22 +57,25 @@ func (r *Redis) Start() {
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatalf("start redis-server: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for !r.answers(ctx) {
+	Eventually(r.t, "redis-server answers", r.answers)
+}
+
+// Eventually waits for something that servers do on their own, at most 30 seconds.
+func Eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !done() {
 		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(r.dir, "log"))
-			r.t.Fatalf("redis-server does not answer: %s", log)
+		case <-deadline:
+			t.Fatalf("not within 30 s: %s", what)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
 
 // answers tells whether the server has read its files and serves.
-func (r *Redis) answers(ctx context.Context) bool {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", r.Socket())
+func (r *Redis) answers() bool {
+	conn, err := net.DialTimeout("unix", r.Socket(), time.Second)
 	if err != nil {
 		return false
 	}
