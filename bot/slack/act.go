@@ -85,12 +85,9 @@ func (s *Slack) afterwards(f func(ctx context.Context) error) {
 // publish brings somebody's Home page up to date.
 func (s *Slack) publish(user string) {
 	s.afterwards(func(ctx context.Context) error {
-		card := sentence("")
 		if says := s.refusal(ctx, user); says != "" {
-			card = sentence(says)
-		} else {
-			card = s.cfg.Bot.Home(ctx, who(user))
+			return s.publishView(ctx, user, s.render.home(ctx, sentence(says)))
 		}
-		return s.publishView(ctx, user, s.render.home(ctx, card))
+		return s.publishView(ctx, user, s.render.home(ctx, s.cfg.Bot.Home(ctx, who(user))))
 	})
 }

@@ -57,6 +57,8 @@ func (h *health) forged(now time.Time, log *slog.Logger, err error) {
 }
 
 // tokenAdvice is what to do about errors that stay until somebody does it.
+//
+//nolint:gosec // words about tokens, none of them one
 var tokenAdvice = map[string]string{
 	"invalid_auth":           "set slack.bot_token to the app's Bot User OAuth Token",
 	"not_authed":             "set slack.bot_token to the app's Bot User OAuth Token",

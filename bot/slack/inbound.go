@@ -132,7 +132,7 @@ func parseHTTP(body []byte) (payload, error) {
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	switch {
 	case form.Get("payload") != "":
@@ -161,7 +161,7 @@ func parseCommand(raw []byte) (payload, error) {
 		Trigger     string `json:"trigger_id"`
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if c.Command == "" {
 		return nil, fmt.Errorf("%w: a command without a name", errMalformed)
@@ -183,7 +183,7 @@ func parseInteraction(raw []byte) (payload, error) {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	switch head.Type {
 	case "block_actions", "view_submission", "block_suggestion", "shortcut":
@@ -192,7 +192,7 @@ func parseInteraction(raw []byte) (payload, error) {
 	}
 	var i interaction
 	if err := json.Unmarshal(raw, &i); err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	switch head.Type {
 	case "block_actions":
@@ -224,7 +224,7 @@ func parseEvent(raw []byte) (payload, error) {
 		} `json:"event"`
 	}
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	switch {
 	case e.Type == "url_verification":

@@ -224,19 +224,16 @@ func TestTamperedFormsDoNothing(t *testing.T) {
 	}
 }
 
-func fuzzSeeds(f *testing.F) {
+// fuzzParser feeds a parser the official payloads and what comes of changing them.
+func fuzzParser(f *testing.F, parse func([]byte) (payload, error)) {
 	for _, body := range official(f) {
 		f.Add(body)
 	}
 	for _, seed := range []string{"", "{", "payload={}", "command=/elevate&text=%26lt%3B", `{"type":"url_verification","challenge":"x"}`} {
 		f.Add([]byte(seed))
 	}
-}
-
-func FuzzParseHTTP(f *testing.F) {
-	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parseHTTP(body)
+		p, err := parse(body)
 		if (p == nil) == (err == nil) {
 			t.Fatalf("%T, %v", p, err)
 		}
@@ -244,36 +241,10 @@ func FuzzParseHTTP(f *testing.F) {
 	})
 }
 
-func FuzzParseInteraction(f *testing.F) {
-	fuzzSeeds(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parseInteraction(body)
-		if (p == nil) == (err == nil) {
-			t.Fatalf("%T, %v", p, err)
-		}
-		check(t, p)
-	})
-}
-
-func FuzzParseEvent(f *testing.F) {
-	fuzzSeeds(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parseEvent(body)
-		if (p == nil) == (err == nil) {
-			t.Fatalf("%T, %v", p, err)
-		}
-	})
-}
-
-func FuzzParseCommand(f *testing.F) {
-	fuzzSeeds(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parseCommand(body)
-		if (p == nil) == (err == nil) {
-			t.Fatalf("%T, %v", p, err)
-		}
-	})
-}
+func FuzzParseHTTP(f *testing.F)        { fuzzParser(f, parseHTTP) }
+func FuzzParseInteraction(f *testing.F) { fuzzParser(f, parseInteraction) }
+func FuzzParseEvent(f *testing.F)       { fuzzParser(f, parseEvent) }
+func FuzzParseCommand(f *testing.F)     { fuzzParser(f, parseCommand) }
 
 // check reads of a payload what the handlers read.
 func check(t *testing.T, p payload) {

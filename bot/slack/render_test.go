@@ -119,7 +119,7 @@ func TestNobodysWordsAreParsed(t *testing.T) {
 			r, ctx := o.render(), context.Background()
 			seen := 0
 			look := func(name string, v any) {
-				walk(decoded(t, v), func(m map[string]any) {
+				slackfake.Walk(decoded(t, v), func(m map[string]any) {
 					text, _ := m["text"].(string)
 					if m["type"] != "mrkdwn" {
 						if m["type"] == "plain_text" && m["emoji"] == true {
@@ -156,20 +156,6 @@ func TestNobodysWordsAreParsed(t *testing.T) {
 	}
 }
 
-func walk(v any, visit func(map[string]any)) {
-	switch v := v.(type) {
-	case []any:
-		for _, each := range v {
-			walk(each, visit)
-		}
-	case map[string]any:
-		visit(v)
-		for _, each := range v {
-			walk(each, visit)
-		}
-	}
-}
-
 // TestJustificationIsShownToTheLetter finds the whole of it in one element that Slack does not parse.
 func TestJustificationIsShownToTheLetter(t *testing.T) {
 	t.Parallel()
@@ -179,7 +165,7 @@ func TestJustificationIsShownToTheLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := false
-	walk(decoded(t, k.fake.Messages("C0ACCESS")[0].Blocks), func(m map[string]any) {
+	slackfake.Walk(decoded(t, k.fake.Messages("C0ACCESS")[0].Blocks), func(m map[string]any) {
 		if m["type"] != "rich_text_quote" {
 			return
 		}

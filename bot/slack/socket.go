@@ -52,6 +52,8 @@ type ack struct {
 }
 
 // socketAdvice is what to do about errors of Socket Mode that stay until somebody does it.
+//
+//nolint:gosec // words about tokens, none of them one
 var socketAdvice = map[string]string{
 	"invalid_auth":           "set slack.app_token to an app-level token with the scope connections:write",
 	"not_authed":             "set slack.app_token to an app-level token with the scope connections:write",
@@ -75,8 +77,8 @@ func (s *Slack) RunSocket(ctx context.Context) error {
 	s.health.connection(errors.New("slack: Socket Mode is not connected yet"))
 	delay := time.Duration(0)
 	for ctx.Err() == nil {
-		// Jitter keeps replicas from knocking together.
-		if err := s.wait(ctx, delay/2+rand.N(delay/2+1)); err != nil {
+		jitter := rand.N(delay/2 + 1) //nolint:gosec // keeps replicas from knocking together, and keeps no secret
+		if err := s.wait(ctx, delay/2+jitter); err != nil {
 			return nil
 		}
 		began := s.now()

@@ -190,7 +190,7 @@ func rules(blocks []any) []string {
 			actions[action] = true
 		}
 	}
-	walk(blocks, func(m map[string]any) {
+	Walk(blocks, func(m map[string]any) {
 		kind := text(m, "type")
 		if s, ok := m["text"].(string); ok && s == "" && (kind == "mrkdwn" || kind == "plain_text" || kind == "text") {
 			broken = append(broken, "an empty text")
@@ -278,7 +278,7 @@ func contains(list []any, v any) bool {
 
 func count(v any, is func(map[string]any) bool) int {
 	n := 0
-	walk(v, func(m map[string]any) {
+	Walk(v, func(m map[string]any) {
 		if is(m) {
 			n++
 		}
@@ -286,17 +286,17 @@ func count(v any, is func(map[string]any) bool) int {
 	return n
 }
 
-// walk visits every object.
-func walk(v any, visit func(map[string]any)) {
+// Walk visits every object in decoded JSON.
+func Walk(v any, visit func(map[string]any)) {
 	switch v := v.(type) {
 	case []any:
 		for _, each := range v {
-			walk(each, visit)
+			Walk(each, visit)
 		}
 	case map[string]any:
 		visit(v)
 		for _, each := range v {
-			walk(each, visit)
+			Walk(each, visit)
 		}
 	}
 }

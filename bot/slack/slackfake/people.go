@@ -187,7 +187,7 @@ func (p *Person) Type(channel, words string) Ack {
 // Button finds a button by its label or the start of its action id.
 func Button(blocks []any, name string) map[string]any {
 	var found map[string]any
-	walk(blocks, func(m map[string]any) {
+	Walk(blocks, func(m map[string]any) {
 		label, _ := m["text"].(map[string]any)
 		id := strings.TrimPrefix(text(m, "action_id"), "elevate.")
 		if m["type"] == "button" && found == nil && (text(label, "text") == name || id == name || strings.HasPrefix(id, name+".")) {

@@ -95,9 +95,9 @@ type hook struct {
 	used          int
 }
 
-// Fault is what happens to a call instead of what was asked for. Times is how often; negative: always.
+// Fault is what happens to a call instead of what was asked for.
 type Fault struct {
-	Times      int
+	Times      int    // how often; zero: once; negative: always
 	Status     int    // an HTTP status other than 200
 	RetryAfter string // with Status 429
 	Location   string // with Status 307
@@ -105,6 +105,8 @@ type Fault struct {
 	Error      string // Slack's word
 	Hang       bool   // no answer until the caller gives up
 	Reset      bool   // the connection is cut
+
+	left int
 }
 
 // New starts a fake with three members (U0ANA, U0BEN, U0CAT), a guest (U0GUEST), people who are not members, and the
@@ -180,6 +182,10 @@ func (s *Server) AddChannel(c Channel) {
 func (s *Server) Misbehave(method string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f.left = max(f.Times, 1)
+	if f.Times < 0 {
+		f.left = f.Times // counts down, and never to zero
+	}
 	s.faults[method] = append(s.faults[method], &f)
 }
 
@@ -281,18 +287,14 @@ func (s *Server) id(prefix string) string {
 // fault takes the next fault of a method. The lock is held.
 func (s *Server) fault(method string) *Fault {
 	for _, name := range []string{method, "*"} {
-		for i, f := range s.faults[name] {
-			if f.Times == 0 {
-				f.Times = 1
-			}
-			if f.Times > 0 {
-				f.Times--
-			}
-			if f.Times == 0 {
-				s.faults[name] = slices.Delete(s.faults[name], i, i+1)
-			}
-			return f
+		if len(s.faults[name]) == 0 {
+			continue
 		}
+		f := s.faults[name][0]
+		if f.left--; f.left == 0 {
+			s.faults[name] = s.faults[name][1:]
+		}
+		return f
 	}
 	return nil
 }
