@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -32,8 +33,9 @@ func (r *Report) remark(format string, args ...any) {
 
 // checker asks Slack about a configuration.
 type checker struct {
-	cfg Config
-	api *slack.Client
+	cfg  Config
+	http *http.Client
+	api  *slack.Client
 }
 
 // Check asks Slack whether the tokens, the rights and the channels are as they must be. It changes nothing, and needs
@@ -44,9 +46,10 @@ func Check(ctx context.Context, cfg Config, channels []string) (Report, error) {
 	}
 	plain, api := connect(cfg)
 	defer plain.CloseIdleConnections()
-	s := checker{cfg: cfg, api: api}
+	s := checker{cfg: cfg, http: plain, api: api}
 	var r Report
-	if s.checkToken(ctx, &r) {
+	if me := s.checkToken(ctx, &r); me != nil {
+		s.checkBlocks(ctx, &r, me.UserID)
 		for _, channel := range channels {
 			s.checkChannel(ctx, &r, channel)
 		}
@@ -57,8 +60,8 @@ func Check(ctx context.Context, cfg Config, channels []string) (Report, error) {
 	return r, nil
 }
 
-// checkToken tells whether the bot token is good for more questions.
-func (s checker) checkToken(ctx context.Context, r *Report) bool {
+// checkToken tells who the app is; nil where the bot token is good for no more questions.
+func (s checker) checkToken(ctx context.Context, r *Report) *slack.AuthTestResponse {
 	me, err := s.api.AuthTestContext(ctx)
 	if err == nil && (me.UserID == "" || me.TeamID == "") {
 		err = errEmpty
@@ -68,7 +71,7 @@ func (s checker) checkToken(ctx context.Context, r *Report) bool {
 			err = advise(err, advice)
 		}
 		r.problem("slack.bot_token: auth.test: %v", err)
-		return false
+		return nil
 	}
 	if me.TeamID != s.cfg.TeamID && (me.EnterpriseID == "" || me.EnterpriseID != s.cfg.EnterpriseID) {
 		r.problem("slack.team_id is %s, but the bot token belongs to %s (%s)", s.cfg.TeamID, me.TeamID, me.Team)
@@ -79,7 +82,7 @@ func (s checker) checkToken(ctx context.Context, r *Report) bool {
 	granted := strings.FieldsFunc(me.Header.Get("X-OAuth-Scopes"), func(c rune) bool { return c == ',' || c == ' ' })
 	if len(granted) == 0 {
 		r.remark("Slack did not say which scopes the app has, so they were not checked")
-		return true
+		return me
 	}
 	for _, scope := range Scopes() {
 		if !slices.Contains(granted, scope) {
@@ -91,7 +94,7 @@ func (s checker) checkToken(ctx context.Context, r *Report) bool {
 			r.remark("the app has the scope %s, which Elevate does not use: take it away", scope)
 		}
 	}
-	return true
+	return me
 }
 
 func (s checker) checkChannel(ctx context.Context, r *Report, id string) {

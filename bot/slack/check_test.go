@@ -44,7 +44,12 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"no such channel": {arrange: func(*slackfake.Server) {}, want: "channel C0NONE: Slack knows no such channel"},
 		"proxy":           {arrange: func(f *slackfake.Server) { f.Misbehave("auth.test", slackfake.Fault{Body: "{}"}) }, want: "answering in its place"},
 		"unreachable":     {arrange: func(f *slackfake.Server) { f.Misbehave("auth.test", slackfake.Fault{Reset: true}) }, want: "auth.test"},
-		"no scopes told":  {arrange: func(f *slackfake.Server) { f.Scopes = nil }, want: "did not say which scopes", remark: true},
+		"blocks": {arrange: func(f *slackfake.Server) {
+			f.Misbehave("blocks.validate", slackfake.Fault{Body: `{"ok":false,"error":"invalid_blocks","errors":[{"pointer":"/blocks/3"}]}`})
+		}, want: "does not take messages as Elevate writes them"},
+		"blocks unknown": {arrange: func(f *slackfake.Server) { f.Misbehave("blocks.validate", slackfake.Fault{Status: 500}) },
+			want: "did not say whether it takes", remark: true},
+		"no scopes told": {arrange: func(f *slackfake.Server) { f.Scopes = nil }, want: "did not say which scopes", remark: true},
 		"out of channel": {arrange: func(f *slackfake.Server) { f.AddChannel(slackfake.Channel{ID: "C0NONE", Name: "x", Out: true}) },
 			want: "/invite @Elevate"},
 		"archived": {arrange: func(f *slackfake.Server) { f.AddChannel(slackfake.Channel{ID: "C0NONE", Name: "x", Archived: true}) }, want: "is archived"},
@@ -73,6 +78,24 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 				t.Errorf("%+v does not say %q", r, test.want)
 			}
 		})
+	}
+}
+
+// TestCheckAsksSlackToValidate everything that can be rendered, and is content with a server that does not know how.
+func TestCheckAsksSlackToValidate(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	if _, err := Check(context.Background(), k.cfg, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(k.fake.Calls("blocks.validate")); n != 3 {
+		t.Errorf("asked %d times, want for a message, a form and a page", n)
+	}
+	for name, fault := range map[string]slackfake.Fault{"unknown": {Error: "unknown_method", Times: 3}, "not there": {Status: 404, Times: 3}} {
+		k.fake.Misbehave("blocks.validate", fault)
+		if r, err := Check(context.Background(), k.cfg, nil); err != nil || len(r.Problems)+len(r.Remarks) > 0 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
 	}
 }
 

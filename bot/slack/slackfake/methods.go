@@ -22,6 +22,7 @@ func methods() map[string]method {
 	return map[string]method{
 		"auth.test":             {nil, (*Server).authTest},
 		"apps.connections.open": {nil, (*Server).connectionsOpen},
+		"blocks.validate":       {nil, (*Server).validate},
 		"chat.postMessage":      {[]string{"chat:write"}, (*Server).postMessage},
 		"chat.update":           {[]string{"chat:write"}, (*Server).update},
 		"chat.postEphemeral":    {[]string{"chat:write"}, (*Server).postEphemeral},
@@ -86,7 +87,7 @@ func (s *Server) call(name, token string, args map[string]any) (map[string]any, 
 		return nil, "invalid_arguments"
 	}
 	body, word := m.call(s, args)
-	if word == "" {
+	if _, said := body["ok"]; word == "" && !said {
 		body["ok"] = true
 	}
 	return body, word
@@ -114,7 +115,7 @@ func arguments(r *http.Request) (args map[string]any, token string, err error) {
 		switch name {
 		case "token":
 			token = values[0]
-		case "blocks", "view":
+		case "blocks", "view", "message":
 			var v any
 			if err := json.Unmarshal([]byte(values[0]), &v); err != nil {
 				return nil, "", err
@@ -136,6 +137,29 @@ func text(args map[string]any, name string) string {
 
 func (s *Server) authTest(map[string]any) (map[string]any, string) {
 	return map[string]any{"team": "Fake", "team_id": Team, "user": "elevate", "user_id": BotUser, "bot_id": "B0BOT", "url": "https://fake.slack.com/"}, ""
+}
+
+// validate says what is wrong with a message or a view, which the caller wants to know: it is no defect.
+func (s *Server) validate(args map[string]any) (map[string]any, string) {
+	var broken []string
+	view, isView := args["view"].(map[string]any)
+	message, _ := args["message"].(map[string]any)
+	switch blocks, _ := message["blocks"].([]any); {
+	case isView && view["type"] == "home":
+		broken = CheckHome(view)
+	case isView:
+		broken = CheckModal(view)
+	default:
+		broken = CheckMessage(blocks)
+	}
+	var errs []any
+	for _, b := range broken {
+		errs = append(errs, map[string]any{"pointer": "/", "code": "failed_constraint", "message": b})
+	}
+	if len(errs) > 0 {
+		return map[string]any{"ok": false, "error": "invalid_blocks", "errors": errs}, ""
+	}
+	return map[string]any{}, ""
 }
 
 func (s *Server) connectionsOpen(map[string]any) (map[string]any, string) {
