@@ -44,6 +44,7 @@ type Chat struct {
 	rooms   map[string][]*message
 	byRef   map[string]*message
 	calls   map[access.PersonID]map[string]int // by room: what was ever sent for the person's own attention
+	refs    int64                              // counts references
 	rev     int64                              // counts changes; every message carries the one that last touched it
 	changed chan struct{}                      // closed and replaced at every change
 }
@@ -124,14 +125,33 @@ func (c *Chat) Update(ctx context.Context, ref string, card bot.Card) error {
 	return nil
 }
 
-// whisper puts a card where one person alone sees it.
-func (c *Chat) whisper(ctx context.Context, to access.PersonID, room, thread string, card bot.Card) error {
-	return c.send(ctx, "answer", &message{Room: room, Thread: thread, From: access.System, Only: to, Card: viewCard(card)})
+// whisper puts a card where one person alone sees it. Ref is a reference taken before, or empty.
+func (c *Chat) whisper(ctx context.Context, to access.PersonID, room, thread, ref string, card bot.Card) error {
+	return c.send(ctx, "answer", &message{Ref: ref, Room: room, Thread: thread, From: access.System, Only: to, Card: viewCard(card)})
 }
 
 // say puts a person's own words into a room.
-func (c *Chat) say(ctx context.Context, from access.PersonID, room, thread, text string, only access.PersonID) error {
-	return c.send(ctx, "say", &message{Room: room, Thread: thread, From: from, Text: text, Only: only})
+func (c *Chat) say(ctx context.Context, from access.PersonID, room, text string) error {
+	return c.send(ctx, "say", &message{Room: room, From: from, Text: text})
+}
+
+// echo shows a person alone what they typed, under a reference taken before.
+func (c *Chat) echo(ctx context.Context, from access.PersonID, room, ref, text string) error {
+	return c.send(ctx, "say", &message{Ref: ref, Room: room, From: from, Text: text, Only: from})
+}
+
+// take gives a reference for a message to come: it will stand where it would have stood now, before whatever the bot
+// posts meanwhile.
+func (c *Chat) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nextRef()
+}
+
+// nextRef numbers messages; the page shows them in this order. The caller holds the lock.
+func (c *Chat) nextRef() string {
+	c.refs++
+	return "m" + strconv.FormatInt(c.refs, 10)
 }
 
 // send appends a message, giving it its reference and time.
@@ -156,7 +176,9 @@ func (c *Chat) send(ctx context.Context, op string, m *message) error {
 	}
 	c.rev++
 	m.Rev = c.rev
-	m.Ref = "m" + strconv.FormatInt(c.rev, 10)
+	if m.Ref == "" {
+		m.Ref = c.nextRef()
+	}
 	m.At = c.now().UTC()
 	c.rooms[m.Room] = append(c.rooms[m.Room], m)
 	c.byRef[m.Ref] = m

@@ -56,7 +56,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 	}
 	text := q.Get("text")
 	if len(text) > maxText {
-		reply(w, http.StatusOK, completion{Options: []choice{}})
+		Reply(w, http.StatusOK, completion{Options: []choice{}})
 		return
 	}
 	c, err := s.completion(r.Context(), person, text)
@@ -66,7 +66,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 	if c.Options == nil {
 		c.Options = []choice{}
 	}
-	reply(w, http.StatusOK, c)
+	Reply(w, http.StatusOK, c)
 }
 
 // completion answers for the last word of a line. The words before it say what it can be.
@@ -78,15 +78,11 @@ func (s *Server) completion(ctx context.Context, person access.PersonID, text st
 		}
 		return completion{}, nil
 	}
-	if rest[0] != ' ' {
+	if !strings.ContainsAny(rest[:1], " \n\t") {
 		return completion{}, nil
 	}
-	words := strings.Fields(rest)
-	last := ""
-	if !strings.HasSuffix(rest, " ") {
-		last = words[len(words)-1]
-		words = words[:len(words)-1]
-	}
+	last := rest[strings.LastIndexAny(rest, " \n\t")+1:]
+	words := strings.Fields(strings.TrimSuffix(rest, last))
 	from := utf16Len(text) - utf16Len(last)
 	switch {
 	case len(words) == 0:

@@ -49,7 +49,7 @@ func Guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		if why := suspicious(r); why != "" {
-			fail(w, http.StatusForbidden, why)
+			Fail(w, http.StatusForbidden, why)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -88,7 +88,7 @@ func suspicious(r *http.Request) string {
 func withToken(token string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(token)) != 1 {
-			fail(w, http.StatusUnauthorized, "The server was started anew. Reload the page.")
+			Fail(w, http.StatusUnauthorized, "The server was started anew. Reload the page.")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -27,7 +27,7 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request) {
 	}
 	text := strings.TrimSpace(in.Text)
 	if n := utf8.RuneCountInString(text); n == 0 || n > maxText {
-		fail(w, http.StatusUnprocessableEntity, "Write something, of at most 4,000 characters.")
+		Fail(w, http.StatusUnprocessableEntity, "Write something, of at most 4,000 characters.")
 		return
 	}
 	words, called := commandWords(text)
@@ -36,26 +36,27 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request) {
 	case called, private && !strings.HasPrefix(text, "/"):
 		s.command(w, r, in.place, who, text, words)
 	case strings.HasPrefix(text, "/"):
-		fail(w, http.StatusUnprocessableEntity, "The one command here is /elevate. Type /elevate help to see what it can do.")
+		Fail(w, http.StatusUnprocessableEntity, "The one command here is /elevate. Type /elevate help to see what it can do.")
 	case in.Room == "":
-		fail(w, http.StatusUnprocessableEntity, "Open a channel to write in it.")
+		Fail(w, http.StatusUnprocessableEntity, "Open a channel to write in it.")
 	default:
-		if err := s.chat.say(r.Context(), in.Person, in.Room, "", text, ""); err != nil {
+		if err := s.chat.say(r.Context(), in.Person, in.Room, text); err != nil {
 			s.log.WarnContext(r.Context(), "line not posted", "person", in.Person, "room", in.Room, "err", err)
 		}
-		reply(w, http.StatusOK, answer{})
+		Reply(w, http.StatusOK, answer{})
 	}
 }
 
 // command hands a command to the bot. What was typed is shown to its writer above the answer; a form needs no echo.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, at place, who bot.Who, text, words string) {
+	typed, answered := s.chat.take(), s.chat.take()
 	a := s.talker.Command(r.Context(), who, words)
 	if a.Card != nil && at.Room != "" {
-		if err := s.chat.say(r.Context(), at.Person, at.Room, "", text, at.Person); err != nil {
+		if err := s.chat.echo(r.Context(), at.Person, at.Room, typed, text); err != nil {
 			s.log.WarnContext(r.Context(), "command not shown", "person", at.Person, "room", at.Room, "err", err)
 		}
 	}
-	s.answer(w, r, at, a)
+	s.answer(w, r, at, answered, a)
 }
 
 // commandWords gives the words after /elevate, or the text itself where the bot was not called.

@@ -124,16 +124,16 @@ type answer struct {
 // admit checks a place and gives who stands there, or answers itself.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, p place) (bot.Who, bool) {
 	if _, ok := s.chat.person(p.Person); !ok {
-		fail(w, http.StatusNotFound, "Nobody here goes by that name. Choose a person on the left.")
+		Fail(w, http.StatusNotFound, "Nobody here goes by that name. Choose a person on the left.")
 		return bot.Who{}, false
 	}
 	if p.Room != "" && !s.chat.sees(p.Person, p.Room) {
-		fail(w, http.StatusNotFound, "There is no such channel here.")
+		Fail(w, http.StatusNotFound, "There is no such channel here.")
 		return bot.Who{}, false
 	}
 	if p.Message != "" {
 		if m, ok := s.chat.find(p.Person, p.Message); !ok || m.Room != p.Room {
-			fail(w, http.StatusNotFound, "That message is no longer here.")
+			Fail(w, http.StatusNotFound, "That message is no longer here.")
 			return bot.Who{}, false
 		}
 	}
@@ -142,7 +142,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, p place) (bot.Who
 
 // start tells a page who and what there is.
 func (s *Server) start(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, struct {
+	Reply(w, http.StatusOK, struct {
 		People   []Person  `json:"people"`
 		Channels []Channel `json:"channels"`
 	}{s.chat.people, s.chat.channels})
@@ -153,7 +153,7 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	reply(w, http.StatusOK, viewCard(s.talker.Home(r.Context(), who)))
+	Reply(w, http.StatusOK, viewCard(s.talker.Home(r.Context(), who)))
 }
 
 func (s *Server) suggest(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +162,7 @@ func (s *Server) suggest(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	reply(w, http.StatusOK, viewOptions(s.talker.Suggest(r.Context(), who, q.Get("input"), q.Get("typed"))))
+	Reply(w, http.StatusOK, viewOptions(s.talker.Suggest(r.Context(), who, q.Get("input"), q.Get("typed"))))
 }
 
 func (s *Server) click(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +182,7 @@ func (s *Server) click(w http.ResponseWriter, r *http.Request) {
 	if m, ok := s.chat.find(in.Person, in.Message); ok && m.Only == "" {
 		c.Message = m.Ref
 	}
-	s.answer(w, r, in.place, s.talker.Click(r.Context(), who, c))
+	s.answer(w, r, in.place, "", s.talker.Click(r.Context(), who, c))
 }
 
 // filled is a form as the page sends it.
@@ -210,11 +210,11 @@ func (s *Server) fill(w http.ResponseWriter, r *http.Request, do func(context.Co
 	if !ok {
 		return
 	}
-	s.answer(w, r, in.place, do(r.Context(), who, bot.Submission{Form: in.Form, Request: in.Request, Values: in.Values}))
+	s.answer(w, r, in.place, "", do(r.Context(), who, bot.Submission{Form: in.Form, Request: in.Request, Values: in.Values}))
 }
 
-// answer whispers a card where it was asked for, and sends the rest to the page.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place, a bot.Answer) {
+// answer whispers a card where it was asked for, under a reference taken before or none, and sends the rest to the page.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place, ref string, a bot.Answer) {
 	out := answer{Errors: a.Errors}
 	if a.Form != nil {
 		out.Form = viewForm(*a.Form)
@@ -226,10 +226,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place, a bot.
 			if strings.HasPrefix(at.Room, "@") {
 				thread = ""
 			}
-			if err := s.chat.whisper(r.Context(), at.Person, at.Room, thread, *a.Card); err != nil {
+			if err := s.chat.whisper(r.Context(), at.Person, at.Room, thread, ref, *a.Card); err != nil {
 				s.log.WarnContext(r.Context(), "answer not shown", "person", at.Person, "room", at.Room, "err", err)
 			}
 		}
 	}
-	reply(w, http.StatusOK, out)
+	Reply(w, http.StatusOK, out)
 }

@@ -165,6 +165,8 @@ func timeStyle(s bot.TimeStyle) string {
 		return "datetime"
 	case bot.Date:
 		return "date"
+	case bot.Seconds:
+		return "seconds"
 	default:
 		return "clock"
 	}

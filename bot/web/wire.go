@@ -17,13 +17,13 @@ type problem struct {
 	Error string `json:"error"`
 }
 
-// fail answers with a sentence for the person at the page.
-func fail(w http.ResponseWriter, status int, text string) {
-	reply(w, status, problem{Error: text})
+// Fail answers with a sentence for the person at the page.
+func Fail(w http.ResponseWriter, status int, text string) {
+	Reply(w, status, problem{Error: text})
 }
 
-// reply writes v as JSON. What cannot be written any more has nobody left to read it.
-func reply(w http.ResponseWriter, status int, v any) {
+// Reply writes v as JSON. What cannot be written any more has nobody left to read it.
+func Reply(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"Something went wrong."}`)
@@ -36,7 +36,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 // Read decodes the JSON body of a request, strictly, and answers itself where it cannot: then it gives false.
 func Read(w http.ResponseWriter, r *http.Request, v any) bool {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		fail(w, http.StatusUnsupportedMediaType, "Send JSON.")
+		Fail(w, http.StatusUnsupportedMediaType, "Send JSON.")
 		return false
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
@@ -50,9 +50,9 @@ func Read(w http.ResponseWriter, r *http.Request, v any) bool {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("That is too long: at most %d KiB.", maxBody>>10))
+		Fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("That is too long: at most %d KiB.", maxBody>>10))
 		return false
 	}
-	fail(w, http.StatusBadRequest, "That is not what this page sends: "+err.Error())
+	Fail(w, http.StatusBadRequest, "That is not what this page sends: "+err.Error())
 	return false
 }

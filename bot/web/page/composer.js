@@ -7,6 +7,7 @@ let options = [];
 let from = 0;
 let at = -1;
 let asked = 0;
+let sending = false;
 
 const line = () => byId("line");
 const list = () => byId("choices");
@@ -28,13 +29,15 @@ export function composer(send) {
 
 async function deliver(send) {
   const text = line().value.trim();
-  if (text === "") return;
+  if (text === "" || sending) return;
   shut();
   hint("");
+  sending = true;
   if (await send(text)) {
     line().value = "";
     grow();
   }
+  sending = false;
 }
 
 /** write puts a text into the box, ready to be sent. */
@@ -77,6 +80,7 @@ function keys(event, send) {
 
 // offer asks the server what can come next.
 async function offer() {
+  if (sending) return;
   const text = line().value;
   const mine = ++asked;
   if (!text.startsWith("/")) {

@@ -4,11 +4,11 @@
 export function h(tag, props = {}, ...kids) {
   const el = document.createElement(tag);
   for (const [key, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null || (value === false && !key.startsWith("aria-"))) continue;
     if (key === "class") el.className = value;
     else if (key === "dataset") Object.assign(el.dataset, value);
     else if (key.startsWith("on")) el.addEventListener(key.slice(2), value);
-    else if (value === true) el.setAttribute(key, "");
+    else if (value === true && !key.startsWith("aria-")) el.setAttribute(key, "");
     else el.setAttribute(key, String(value));
   }
   el.append(...kids.flat().filter((k) => k !== null && k !== undefined && k !== false));

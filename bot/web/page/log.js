@@ -12,7 +12,7 @@ const folded = 4; // replies that are shown of a longer thread
 export function log(act, empty) {
   const root = byId("log");
   const scroll = byId("scroll");
-  const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  const end = atEnd(scroll);
   const wanted = [];
   let day = "";
   for (const { message, replies } of roots()) {
@@ -26,13 +26,25 @@ export function log(act, empty) {
   }
   if (wanted.length === 0) wanted.push({ key: "empty", sign: state.room + state.me.id, make: () => empty() });
   const grew = reconcile(root, wanted);
-  if (grew && atEnd) scroll.scrollTop = scroll.scrollHeight;
+  if (grew && end) scroll.scrollTop = scroll.scrollHeight;
 }
 
 /** anew forgets what was drawn: another room, or another reader. */
 export function anew() {
   drawn.clear();
   byId("log").replaceChildren();
+}
+
+const atEnd = (el) => el.scrollHeight - el.scrollTop - el.clientHeight < 80;
+
+/** hold keeps the end in sight when the window, or what stands below, changes its height. */
+export function hold() {
+  const scroll = byId("scroll");
+  let end = true;
+  scroll.addEventListener("scroll", () => {
+    end = atEnd(scroll);
+  }, { passive: true });
+  new ResizeObserver(() => end && toEnd()).observe(scroll);
 }
 
 export function toEnd() {
@@ -108,7 +120,7 @@ function byline(m) {
   const zone = state.me.zone;
   return h("header", { class: "byline" },
     h("bdi", { class: "author" }, author(m)),
-    m.from === "elevate" && h("span", { class: "app" }, "App"),
+    m.from === "elevate" && h("span", { class: "tag" }, "App"),
     h("time", { datetime: m.at, title: show(m.at, "full", zone) }, show(m.at, "clock", zone)),
     m.only && h("span", { class: "private" }, icon("eye"), "Only visible to you"));
 }

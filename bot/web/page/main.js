@@ -6,7 +6,7 @@ import { composer, hint, write } from "./composer.js";
 import { confirmed, tell } from "./dialog.js";
 import { emit, on } from "./bus.js";
 import { open } from "./forms.js";
-import { anew, log, toEnd } from "./log.js";
+import { anew, hold, log, toEnd } from "./log.js";
 import { people, places, route, routed } from "./rooms.js";
 import { calls, look, person, personalRoom, state } from "./state.js";
 
@@ -18,6 +18,7 @@ async function start() {
   state.channels = channels;
   state.me = person(sessionStorage.getItem("me")) ?? all[0];
   composer(send);
+  hold();
   tabs();
   window.addEventListener("hashchange", enter);
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
@@ -49,7 +50,7 @@ function hear(name, document_) {
 function draw() {
   look();
   people(become);
-  places();
+  places(visit);
   tabs();
   if (state.room !== "") log(act, empty);
 }

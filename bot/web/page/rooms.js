@@ -29,21 +29,26 @@ function arrows(event) {
   next.click();
 }
 
-/** places draws the rooms. */
-export function places() {
+/** places draws the rooms; visit(room) is called for one that is chosen, also for the open one. */
+export function places(visit) {
   const mine = personalRoom(state.me.id);
   fill(byId("list"),
-    entry("", "Home", "home"),
-    state.channels.map((c) => entry(c.id, c.id, "channel")),
-    entry(mine, "Messages to you", "personal"));
+    entry("", "Home", "home", visit),
+    state.channels.map((c) => entry(c.id, c.id, "channel", visit)),
+    entry(mine, "Messages to you", "personal", visit));
 }
 
-function entry(room, name, kind) {
+function entry(room, name, kind, visit) {
   const open = room === state.room;
   const n = open || room === "" ? 0 : calls(state.me.id, room);
   const news = !open && room !== "" && fresh(room);
   return h("li", {}, h("a", {
     href: route(room), class: news ? "place fresh" : "place", "aria-current": open ? "page" : undefined, dataset: { room },
+    onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab, where one can be somebody else
+      event.preventDefault();
+      visit(room);
+    },
   }, icon(kind), h("span", {}, name), badge(n, `${n} for you`)));
 }
 

@@ -1,0 +1,129 @@
+package main
+
+import (
+	_ "embed"
+	"strings"
+	"testing"
+)
+
+//go:embed testdata/legible.js
+var legible string
+
+// clear checks that people can read and use what is on the page now: contrast (WCAG 2.1 AA), names for whatever can be
+// pressed or filled in, and nothing that sticks out at the side.
+func (x *tab) clear(when string) {
+	x.Helper()
+	get[bool](x, `Promise.all(document.getAnimations().map((a) => a.finished.catch(() => 0))).then(() => true)`)
+	for _, fault := range get[[]string](x, legible) {
+		x.Errorf("%s: %s", when, fault)
+	}
+}
+
+func TestPageIsLegibleInLightAndDark(t *testing.T) {
+	t.Parallel()
+	x := open(t, program(t, "-at", start), 1440, 900)
+	for _, scheme := range []string{"light", "dark"} {
+		x.prefer(scheme)
+		x.clear(scheme + ", at first")
+		x.click("#line")
+		x.keys("/elevate ")
+		x.reads("#choices", "prod-db-admin")
+		x.clear(scheme + ", completing")
+		x.keys(strings.Repeat("\b", len("/elevate ")))
+	}
+	x.ask()
+	x.click(request + ` [data-action="approve"]`)
+	x.clear("dark, confirming")
+	x.click("#confirm [data-yes]")
+	x.reads(reply+".only", "Only visible to you")
+	x.become("bob")
+	x.click(request + ` [data-action="deny"]`)
+	x.reads("#form", "Deny")
+	for _, scheme := range []string{"light", "dark"} {
+		x.prefer(scheme)
+		x.clear(scheme + ", denying")
+	}
+	x.shot("dark-deny")
+	x.click("#form .close")
+	x.click(request + ` [data-action="approve"]`)
+	x.click("#confirm [data-yes]")
+	x.reads(held, "Ana Lima")
+	x.shot("dark-active")
+	for _, room := range []string{"", "access-critical", "@bob", "access"} {
+		x.click(`[data-room="` + room + `"]`)
+		for _, scheme := range []string{"light", "dark"} {
+			x.prefer(scheme)
+			x.clear(scheme + ", in " + room)
+		}
+	}
+	x.click(`input[name="fault"][value="off"]`)
+	x.click(request + ` [data-action="end"]`)
+	x.click("#confirm [data-yes]")
+	x.reads(held, "should be gone")
+	x.clear("dark, ending late")
+	x.prefer("light")
+	x.clear("light, ending late")
+}
+
+func TestPhoneShowsOnePartAtATime(t *testing.T) {
+	t.Parallel()
+	x := open(t, program(t, "-at", start), 390, 844)
+	x.reads("#guide", "You are Ana Lima")
+	x.clear("chat")
+	x.shot("phone-first")
+	x.ask()
+	x.clear("asked")
+	x.click("#tabs button:nth-child(1)")
+	x.clear("rooms")
+	x.shot("phone-rooms")
+	x.become("bob")
+	x.click(`[data-room="access"]`)
+	x.reads(request, "Approve")
+	x.shot("phone-request")
+	x.click(request + ` [data-action="approve"]`)
+	x.reads("#confirm", "Grant this access?")
+	x.shot("phone-confirm")
+	x.click("#confirm [data-yes]")
+	x.reads(request, "Active")
+	x.click("#tabs button:nth-child(3)")
+	x.reads(held, "Ana Lima")
+	x.clear("target")
+	x.shot("phone-target")
+	x.prefer("dark")
+	x.clear("target, dark")
+	x.shot("phone-target-dark")
+	x.click("#tabs button:nth-child(1)")
+	x.become("ana")
+	x.click("#tabs button:nth-child(2)")
+	x.click("#line")
+	x.keys("/elevate\r")
+	x.reads("#form", "Request access")
+	x.clear("form")
+	x.shot("phone-form")
+}
+
+func TestKeyboardAloneIsEnough(t *testing.T) {
+	t.Parallel()
+	x := open(t, program(t, "-at", start), 1440, 900)
+	x.keys("\t") // the link that skips to the message box
+	x.see(`document.activeElement.classList.contains("skip")`, "the first stop of the tabulator")
+	x.keys("\r")
+	x.see(`document.activeElement.id === "line"`, "the message box")
+	x.keys("/elevate staging-db-admin 1h trying the new index\r")
+	x.reads(`[data-role="staging-db-admin"] [data-account="ana"]`, "until")
+	press := func(selector string) {
+		t.Helper()
+		get[bool](x, `(document.querySelector('`+selector+`').focus(), true)`)
+		x.keys("\r")
+	}
+	press(request + ` [data-action="end"]`)
+	x.see(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus")
+	x.keys("\x1b")
+	x.lacks("#confirm[open]")
+	x.see(`document.activeElement.dataset.action === "end"`, "the focus back on the button")
+	x.keys("\r")
+	x.see(`document.querySelector("#confirm[open]")`, "the question again")
+	x.keys("\r")
+	x.lacks(`[data-role="staging-db-admin"] [data-account="ana"]`)
+	x.reads(request, "Ended")
+}
