@@ -209,9 +209,11 @@ func (d *Drainer) learn(ctx context.Context) error {
 		return err
 	}
 	if !d.holding && !known.CaughtUp.Equal(d.told) {
-		if !d.told.IsZero() {
-			d.health.drained(d.cfg.Log.Now())
+		at := d.cfg.Log.Now()
+		if d.told.IsZero() && known.CaughtUp.Before(at) {
+			at = known.CaughtUp // it may have been long ago
 		}
+		d.health.drained(at)
 		d.told = known.CaughtUp
 	}
 	if known.Head.Seq > d.head.Head.Seq {

@@ -531,6 +531,33 @@ func TestHealthTellsWhenNobodyDrains(t *testing.T) {
 	})
 }
 
+// TestHealthIsKnownAtOnce: a replica that starts beside one that drains, or after one that was killed with the lease,
+// need not wait to see the chain move before anything may be activated.
+func TestHealthIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory(time.Now)
+		stopA := start(t, replica(t, "a", t.TempDir(), store, Config{}))
+		time.Sleep(10 * time.Second)
+		b, ahead, late := replica(t, "b", t.TempDir(), store, Config{}), replica(t, "c", t.TempDir(), store, Config{
+			Now: func() time.Time { return time.Now().Add(-time.Hour) },
+		}), replica(t, "d", t.TempDir(), store, Config{})
+		for _, d := range []*Drainer{b, ahead} {
+			if _, err := d.round(t.Context()); err != nil || d.Healthy() != nil {
+				t.Errorf("%s, after one round beside a replica that drains: %v, %v", d.cfg.Holder, err, d.Healthy())
+			}
+		}
+		stopA()
+		if held, err := store.Hold(t.Context(), leaseName, "somebody who sleeps", time.Hour); err != nil || !held {
+			t.Fatalf("the lease was not given up (%v)", err)
+		}
+		time.Sleep(61 * time.Second)
+		if _, err := late.round(t.Context()); err != nil || !errors.Is(late.Healthy(), ErrNotDrained) {
+			t.Errorf("a minute after anybody drained: %v, %v", err, late.Healthy())
+		}
+	})
+}
+
 func TestStoreThatCannotBeAskedIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
