@@ -114,7 +114,8 @@ func (c *child) adopt(ctx context.Context) (gone <-chan struct{}, err error) {
 
 // spawn starts the server and waits until it answers, however long it reads its files.
 func (c *child) spawn(ctx context.Context) (<-chan struct{}, error) {
-	cmd := exec.Command(c.binary,
+	// It outlives the context of its start, and close stops it cleanly.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.binary,
 		"--port", "0", "--unixsocket", c.socket, "--unixsocketperm", "700", "--dir", c.dir,
 		"--appendonly", "yes", "--appendfsync", "always", "--appenddirname", appendDir, "--save", "",
 		"--maxmemory-policy", "noeviction", "--logfile", filepath.Join(c.dir, logName), "--daemonize", "no")

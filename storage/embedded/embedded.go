@@ -102,7 +102,7 @@ func startDurable(ctx context.Context, cfg Config) (backend, error) {
 	if hasJournal && hasChild {
 		return nil, fmt.Errorf("both %s and %s are there, and only one can be the state: move the older away", journalName, appendDir)
 	}
-	binary, findErr := find(cfg.Binary)
+	binary, findErr := find(ctx, cfg.Binary)
 	switch {
 	case hasChild && findErr != nil:
 		return nil, fmt.Errorf("the folder was written by a redis-server, and %w", findErr)
@@ -128,7 +128,7 @@ func exists(path string) (bool, error) {
 }
 
 // find gives the server to run as a child.
-func find(binary string) (string, error) {
+func find(ctx context.Context, binary string) (string, error) {
 	names := []string{"redis-server", "valkey-server"}
 	if binary != "" {
 		names = []string{binary}
@@ -139,7 +139,7 @@ func find(binary string) (string, error) {
 		if err != nil {
 			continue
 		}
-		if problem = newEnough(path); problem == nil {
+		if problem = newEnough(ctx, path); problem == nil {
 			return path, nil
 		}
 	}
@@ -149,8 +149,8 @@ func find(binary string) (string, error) {
 var versionLine = regexp.MustCompile(`\bv=(\d+)\.`)
 
 // newEnough tells why a binary cannot be used, or nil.
-func newEnough(path string) error {
-	line, err := exec.Command(path, "--version").Output()
+func newEnough(ctx context.Context, path string) error {
+	line, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		return fmt.Errorf("%s --version: %w", path, err)
 	}
