@@ -191,6 +191,35 @@ func TestFormSentTwiceIsDoneOnce(t *testing.T) {
 	})
 }
 
+// TestFormInTheSameDialogIsAnother: the answer to a form stands in its place, with a button that opens the next form
+// there.
+func TestFormInTheSameDialogIsAnother(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		k.bot.submit = func(bot.Submission) bot.Answer {
+			card := says("Sent.")
+			card.Parts = append(card.Parts, bot.Buttons{Buttons: []bot.Button{{Action: bot.ActAgain, Request: theRequest, Label: "Request again…"}}})
+			return bot.Answer{Card: card}
+		}
+		k.bot.click = func(bot.Click) bot.Answer { return bot.Answer{Form: theForm("")} }
+		ana := k.opened(t, "U0ANA")
+		submit(t, ana)
+		dialog := k.fake.Dialog("U0ANA")
+		ok(t, k.fake.Send("block_actions", ana.PressView(dialog, "Request again…")))
+		k.fake.Await(t, "the next form", func() bool { return k.fake.Dialog("U0ANA").Hash != dialog.Hash })
+		if k.fake.Dialog("U0ANA").ID != dialog.ID {
+			t.Fatal("the form is in another dialog: this test shows nothing")
+		}
+		fill(t, ana, "role", "prod-db-admin")
+		fill(t, ana, "duration", "1h")
+		fill(t, ana, "justification", "once more")
+		submit(t, ana)
+		if n := k.countHeard("U0ANA submitted"); n != 2 {
+			t.Errorf("the bot got %d forms", n)
+		}
+	})
+}
+
 func TestClickIsRecordedThenDoneThenAnsweredPrivately(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {

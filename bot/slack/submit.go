@@ -13,8 +13,9 @@ import (
 // submission answers a form in the acknowledgement, which is the only way to show errors beside its inputs. The bot
 // writes nothing but the store meanwhile.
 //
-// Two keys keep a form from being sent off twice: one for this delivery of it, and one for the view, which is spent once
-// it was accepted. (A person whose connection was lost presses the button again, and that is another delivery.)
+// Two keys keep a form from being sent off twice: one for this delivery of it, and one for this version of the view,
+// which is spent once it was accepted. (A person whose connection was lost presses the button again, and that is another
+// delivery; a form that is opened later in the same dialog is another version.)
 func (s *Slack) submission(ctx context.Context, p submission) reply {
 	form, id, ok := formOf(p.View)
 	if !ok {
@@ -25,7 +26,7 @@ func (s *Slack) submission(ctx context.Context, p submission) reply {
 		return s.problem(p.View, saysForeign)
 	}
 	filled := p.View.values()
-	spent := actKey("spent", p.User.ID, p.View.ID)
+	spent := actKey("spent", p.User.ID, p.View.ID, p.View.Hash)
 	delivery := []string{"form", p.User.ID, p.View.ID, p.View.Hash, p.Trigger}
 	for _, name := range slices.Sorted(maps.Keys(filled)) {
 		delivery = append(delivery, name, filled[name])
