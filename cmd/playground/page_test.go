@@ -122,7 +122,7 @@ func TestKeyboardAloneIsEnough(t *testing.T) {
 	x.lacks("#confirm[open]")
 	x.see(`document.activeElement.dataset.action === "end"`, "the focus back on the button")
 	x.keys("\r")
-	x.see(`document.querySelector("#confirm[open]")`, "the question again")
+	x.see(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus again")
 	x.keys("\r")
 	x.lacks(`[data-role="staging-db-admin"] [data-account="ana"]`)
 	x.reads(request, "Ended")
