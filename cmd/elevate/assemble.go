@@ -215,6 +215,18 @@ func (a *app) start(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
+// lastEvents bounds the time that a stop takes to write down what happened during it.
+const lastEvents = 3 * time.Second
+
+// finish writes down what happened while everything stopped. What it cannot write waits in the store.
+func (a *app) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastEvents)
+	defer cancel()
+	if err := a.drainer.Finish(ctx); err != nil {
+		a.log.Warn("audit log: the last events wait in the store, for the next start or another replica", "err", err)
+	}
+}
+
 // close gives everything back that assemble took, the store last.
 func (a *app) close() error {
 	var errs []error

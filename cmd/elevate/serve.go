@@ -51,6 +51,7 @@ func serve(cmd *cobra.Command, path string) (err error) {
 	app.start(ctx, g)
 	g.Go(func() error { return serveHTTP(ctx, listener, app.handler, log) })
 	err = g.Wait()
+	app.finish(context.WithoutCancel(ctx))
 	log.Info("elevate has stopped", "err", err)
 	return err
 }

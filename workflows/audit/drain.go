@@ -128,6 +128,21 @@ func (d *Drainer) Run(ctx context.Context) error {
 	return nil
 }
 
+// Finish drains what came while the program stopped. Call it once everything that makes events has ended, and Run with
+// it. Where another replica drains by now, the rest is left to that one.
+func (d *Drainer) Finish(ctx context.Context) error {
+	defer d.release()
+	for {
+		more, err := d.round(ctx)
+		if err != nil {
+			return fmt.Errorf("drain the last events: %w", err)
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
 // errFiles marks errors of this replica's own files.
 var errFiles = errors.New("audit files")
 

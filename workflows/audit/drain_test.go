@@ -605,3 +605,28 @@ func TestBacklogIsDrainedInBatches(t *testing.T) {
 	}
 	requireWhole(t, n, dir)
 }
+
+func TestWhatHappensDuringAStopIsDrainedByTheOneThatDrains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory(time.Now)
+		dirA, dirB := t.TempDir(), t.TempDir()
+		a, b := replica(t, "a", dirA, store, Config{}), replica(t, "b", dirB, store, Config{})
+		stopA := start(t, a)
+		synctest.Wait()
+		stopA()
+		store.add(samples(1, maxBatch+3)...)
+		if err := a.Finish(t.Context()); err != nil || store.waiting() > 0 {
+			t.Errorf("finish: %v, %d events wait", err, store.waiting())
+		}
+		stopB := start(t, b)
+		synctest.Wait()
+		store.add(samples(maxBatch+4, maxBatch+5)...)
+		if err := a.Finish(t.Context()); err != nil || store.waiting() != 2 {
+			t.Errorf("beside a replica that drains: %v, %d events wait", err, store.waiting())
+		}
+		time.Sleep(time.Second)
+		stopB()
+		requireWhole(t, maxBatch+5, dirA, dirB)
+	})
+}
