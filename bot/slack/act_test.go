@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 )
 
@@ -26,7 +27,7 @@ func TestWordsAreAnsweredInTheAcknowledgement(t *testing.T) {
 		if ack.JSON()["response_type"] != "ephemeral" {
 			t.Error("the answer is not private")
 		}
-		if got := k.bot.all(); len(got) != 1 || got[0] != `U0ANA typed "roles <prod> & co"` {
+		if got := k.bot.Heard(); len(got) != 1 || got[0] != `U0ANA typed "roles <prod> & co"` {
 			t.Errorf("the bot heard %q", got)
 		}
 	})
@@ -35,7 +36,7 @@ func TestWordsAreAnsweredInTheAcknowledgement(t *testing.T) {
 func TestFormOpensAfterTheAcknowledgement(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
-		k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+		k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
 		ana := k.fake.As("U0ANA")
 		ok(t, ana.Type("C0ACCESS", ""))
 		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
@@ -58,7 +59,7 @@ func TestFormThatDoesNotOpenIsExplained(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := setup(t)
-			k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+			k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
 			k.fake.Misbehave("views.open", fault)
 			ok(t, k.fake.As("U0ANA").Type("C0ACCESS", ""))
 			k.fake.Await(t, "an explanation", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
@@ -72,18 +73,18 @@ func TestFormThatDoesNotOpenIsExplained(t *testing.T) {
 func TestFormConversation(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
-		k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
-		k.bot.refresh = func(s bot.Submission) bot.Answer { return bot.Answer{Form: theForm(s.Values["role"])} }
-		k.bot.suggest = func(input, typed string) []bot.Option {
+		k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
+		k.bot.OnRefresh = func(s bot.Submission) bot.Answer { return bot.Answer{Form: bottest.RequestForm(s.Values["role"])} }
+		k.bot.OnSuggest = func(input, typed string) []bot.Option {
 			return []bot.Option{{Value: "prod-db-admin", Label: "Production database admin", Detail: typed}}
 		}
 		wrong := true
-		k.bot.submit = func(s bot.Submission) bot.Answer {
+		k.bot.OnSubmit = func(s bot.Submission) bot.Answer {
 			if wrong {
 				wrong = false
 				return bot.Answer{Errors: map[string]string{"ticket": "Tickets look like INC-4711.", "start": "That is in the past."}}
 			}
-			return bot.Answer{Card: says("Sent.")}
+			return bot.Answer{Card: bottest.Says("Sent.")}
 		}
 		ana := k.fake.As("U0ANA")
 		ok(t, ana.Type("C0ACCESS", ""))
@@ -113,7 +114,7 @@ func TestFormConversation(t *testing.T) {
 		if got := k.fake.Dialog("U0ANA"); got == nil || slackfake.Button(got.Blocks(), "x") != nil || !strings.Contains(fmt.Sprint(got.Blocks()), "Sent.") {
 			t.Errorf("the answer is not shown in the form's place: %+v", got)
 		}
-		heard := k.bot.all()
+		heard := k.bot.Heard()
 		want := "U0ANA submitted request  map[duration:2h justification:restart the workers role:prod-db-admin ticket:INC-4711]"
 		if !slices.Contains(heard, want) {
 			t.Errorf("the bot heard %q, want %q in it", heard, want)
@@ -142,7 +143,7 @@ func submit(t *testing.T, p *slackfake.Person) slackfake.Ack {
 // opened gives somebody a filled-in form.
 func (k *kit) opened(t *testing.T, user string) *slackfake.Person {
 	t.Helper()
-	k.bot.command = func(string) bot.Answer { return bot.Answer{Form: theForm("")} }
+	k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
 	p := k.fake.As(user)
 	ok(t, p.Type("C0ACCESS", ""))
 	k.fake.Await(t, "the form", func() bool { return k.fake.Dialog(user) != nil })
@@ -154,7 +155,7 @@ func (k *kit) opened(t *testing.T, user string) *slackfake.Person {
 
 func (k *kit) countHeard(prefix string) int {
 	n := 0
-	for _, h := range k.bot.all() {
+	for _, h := range k.bot.Heard() {
 		if strings.HasPrefix(h, prefix) {
 			n++
 		}
@@ -196,12 +197,12 @@ func TestFormSentTwiceIsDoneOnce(t *testing.T) {
 func TestFormInTheSameDialogIsAnother(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
-		k.bot.submit = func(bot.Submission) bot.Answer {
-			card := says("Sent.")
-			card.Parts = append(card.Parts, bot.Buttons{Buttons: []bot.Button{{Action: bot.ActAgain, Request: theRequest, Label: "Request again…"}}})
+		k.bot.OnSubmit = func(bot.Submission) bot.Answer {
+			card := bottest.Says("Sent.")
+			card.Parts = append(card.Parts, bot.Buttons{Buttons: []bot.Button{{Action: bot.ActAgain, Request: bottest.Request, Label: "Request again…"}}})
 			return bot.Answer{Card: card}
 		}
-		k.bot.click = func(bot.Click) bot.Answer { return bot.Answer{Form: theForm("")} }
+		k.bot.OnClick = func(bot.Click) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
 		ana := k.opened(t, "U0ANA")
 		submit(t, ana)
 		dialog := k.fake.Dialog("U0ANA")
@@ -229,8 +230,8 @@ func TestClickIsRecordedThenDoneThenAnsweredPrivately(t *testing.T) {
 		if got := k.fake.Whispers("C0ACCESS")[0]; got.Text != "You clicked approve" || got.To != "U0BEN" {
 			t.Errorf("told %q to %s", got.Text, got.To)
 		}
-		want := fmt.Sprintf("U0BEN clicked approve %s on C0ACCESS:%s", theRequest, m.TS)
-		if got := k.bot.all(); len(got) != 1 || got[0] != want {
+		want := fmt.Sprintf("U0BEN clicked approve %s on C0ACCESS:%s", bottest.Request, m.TS)
+		if got := k.bot.Heard(); len(got) != 1 || got[0] != want {
 			t.Errorf("the bot heard %q, want %q", got, want)
 		}
 	})
@@ -297,7 +298,7 @@ func TestReplayedRequestHasNoSecondEffect(t *testing.T) {
 	if got := send().Status; got != http.StatusUnauthorized {
 		t.Errorf("a request of more than five minutes ago is answered %d", got)
 	}
-	if n := len(k.bot.all()); n != 1 {
+	if n := len(k.bot.Heard()); n != 1 {
 		t.Errorf("the bot was asked %d times", n)
 	}
 }
@@ -305,15 +306,11 @@ func TestReplayedRequestHasNoSecondEffect(t *testing.T) {
 func TestButtonsThatOpenSomething(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
-		k.bot.click = func(c bot.Click) bot.Answer {
+		k.bot.OnClick = func(c bot.Click) bot.Answer {
 			if c.Action == bot.ActDeny {
-				return bot.Answer{Form: &bot.Form{
-					Name: bot.FormDeny, Title: "Deny request", Submit: "Deny", Request: c.Request,
-					Intro:  []bot.Part{bot.Quote{Text: "because"}},
-					Inputs: []bot.Input{{Name: "reason", Kind: bot.Area, Label: "Why not?", MinLength: 1, MaxLength: 500}},
-				}}
+				return bot.Answer{Form: bottest.DenyForm()}
 			}
-			return bot.Answer{Card: says("All about it")}
+			return bot.Answer{Card: bottest.Says("All about it")}
 		}
 		ben := k.fake.As("U0BEN")
 		m := k.posted(t)
@@ -325,8 +322,8 @@ func TestButtonsThatOpenSomething(t *testing.T) {
 		fill(t, ben, "reason", "not now")
 		submit(t, ben)
 		ben.Close()
-		if want := fmt.Sprintf("U0BEN submitted deny %s map[reason:not now]", theRequest); !slices.Contains(k.bot.all(), want) {
-			t.Errorf("the bot heard %q, want %q in it", k.bot.all(), want)
+		if want := fmt.Sprintf("U0BEN submitted deny %s map[reason:not now]", bottest.Request); !slices.Contains(k.bot.Heard(), want) {
+			t.Errorf("the bot heard %q, want %q in it", k.bot.Heard(), want)
 		}
 		ok(t, k.fake.Send("block_actions", ben.Press(m, "Details")))
 		k.fake.Await(t, "the details", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
@@ -347,16 +344,16 @@ func TestHome(t *testing.T) {
 		ana.Close()
 
 		// A dialog can be opened for three seconds after the click. Later the answer comes as a personal message.
-		k.bot.hang = make(chan struct{})
+		k.bot.Hang = make(chan struct{})
 		ok(t, k.fake.Send("block_actions", ana.PressView(k.fake.Home("U0ANA"), "End now")))
 		k.fake.Await(t, "the click", func() bool { return k.countHeard("U0ANA clicked end") == 2 || poke(k) })
 		k.clock.advance(time.Minute)
-		close(k.bot.hang)
+		close(k.bot.Hang)
 		k.fake.Await(t, "a personal message", func() bool { return len(k.fake.Messages(k.fake.DM("U0ANA"))) == 1 })
 	})
 }
 
-// poke makes the fake look again at what it waits for: the parrot does not tell it when it is asked.
+// poke makes the fake look again at what it waits for: the talk does not tell it when it is asked.
 func poke(k *kit) bool {
 	_, _ = k.slack.api.AuthTestContext(context.Background())
 	return false
@@ -365,7 +362,7 @@ func poke(k *kit) bool {
 func TestShortcutOpensTheForm(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
-		k.bot.click = func(bot.Click) bot.Answer { return bot.Answer{Form: theForm("")} }
+		k.bot.OnClick = func(bot.Click) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
 		ok(t, k.fake.As("U0ANA").Shortcut("elevate_request"))
 		k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
 		ok(t, k.fake.As("U0BEN").Shortcut("somebody_elses"))
@@ -398,7 +395,7 @@ func TestStrangersAreRefused(t *testing.T) {
 				}
 			}
 			ok(t, p.OpenHome())
-			form := k.slack.render.form(context.Background(), *theForm(""))
+			form := k.slack.render.form(context.Background(), *bottest.RequestForm(""))
 			view := asView(t, form)
 			for _, kind := range []string{"view_submission", "block_suggestion"} {
 				team := slackfake.Team
@@ -417,7 +414,7 @@ func TestStrangersAreRefused(t *testing.T) {
 				}
 			}
 			k.stop()
-			if got := k.bot.all(); len(got) != 0 {
+			if got := k.bot.Heard(); len(got) != 0 {
 				t.Errorf("the bot heard %q", got)
 			}
 		})
@@ -460,7 +457,7 @@ func TestUnreachableSlackMeansNo(t *testing.T) {
 			if got := k.fake.As("U0ANA").Type("C0ACCESS", "mine").Text(); got != saysUnreachable {
 				t.Errorf("answered %q, want %q", got, saysUnreachable)
 			}
-			if got := k.bot.all(); len(got) != 0 {
+			if got := k.bot.Heard(); len(got) != 0 {
 				t.Errorf("the bot heard %q", got)
 			}
 		})
@@ -547,7 +544,7 @@ func TestAnswerWhereTheAppIsNot(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	k.fake.AddChannel(slackfake.Channel{ID: "C0OTHER", Out: true, Private: true})
-	k.bot.command = func(string) bot.Answer { c := theCard("mine"); return bot.Answer{Card: &c} }
+	k.bot.OnCommand = func(string) bot.Answer { c := bottest.RequestCard("mine"); return bot.Answer{Card: &c} }
 	ana := k.fake.As("U0ANA")
 	ana.Type("C0OTHER", "mine")
 	mine := k.fake.Whispers("C0OTHER")
@@ -559,7 +556,7 @@ func TestAnswerWhereTheAppIsNot(t *testing.T) {
 	if n := len(k.fake.Calls("chat.postEphemeral")); n != 0 {
 		t.Errorf("tried to post where the app is not, %d times", n)
 	}
-	if got := k.bot.all(); !slices.Contains(got, fmt.Sprintf("U0ANA clicked approve %s on ", theRequest)) {
+	if got := k.bot.Heard(); !slices.Contains(got, fmt.Sprintf("U0ANA clicked approve %s on ", bottest.Request)) {
 		t.Errorf("the bot heard %q; a private answer has no reference", got)
 	}
 }

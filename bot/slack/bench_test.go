@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 	"elevate/connectors/demo"
 )
@@ -76,8 +77,8 @@ func signatureOnly(w http.ResponseWriter, r *http.Request) {
 
 // requests makes the bodies of n requests of all kinds, none like another.
 func (p *plant) requests(b *testing.B, n int) [][2]string {
-	message := slackfake.Message{Channel: "C0ACCESS", TS: "1.1", Blocks: list(b, p.slack.render.message(b.Context(), theCard("because")))}
-	view := object(b, p.slack.render.form(b.Context(), *theForm("prod-db-admin")))
+	message := slackfake.Message{Channel: "C0ACCESS", TS: "1.1", Blocks: list(b, p.slack.render.message(b.Context(), bottest.RequestCard("because")))}
+	view := object(b, p.slack.render.form(b.Context(), *bottest.RequestForm("prod-db-admin")))
 	users := []string{"U0ANA", "U0BEN", "U0CAT"}
 	out := make([][2]string, n)
 	for i := range out {

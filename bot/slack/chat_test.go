@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 	"elevate/workflows/access"
 )
@@ -20,15 +21,15 @@ func TestPostUpdateAndReply(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	ctx := context.Background()
-	ref, err := k.slack.Post(ctx, channel, theCard("because"))
+	ref, err := k.slack.Post(ctx, channel, bottest.RequestCard("because"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	thread, err := k.slack.Post(ctx, bot.Address{Channel: "C0ACCESS", Thread: ref}, *says("Approved by Ben."))
+	thread, err := k.slack.Post(ctx, bot.Address{Channel: "C0ACCESS", Thread: ref}, *bottest.Says("Approved by Ben."))
 	if err != nil || thread == ref {
 		t.Fatalf("%q, %v", thread, err)
 	}
-	if err := k.slack.Update(ctx, ref, *says("Active <now> & here")); err != nil {
+	if err := k.slack.Update(ctx, ref, *bottest.Says("Active <now> & here")); err != nil {
 		t.Fatal(err)
 	}
 	all := k.fake.Messages("C0ACCESS")
@@ -49,7 +50,7 @@ func TestPersonalMessage(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	for range 2 {
-		if _, err := k.slack.Post(context.Background(), bot.Address{Person: "ana"}, *says("Ten minutes left.")); err != nil {
+		if _, err := k.slack.Post(context.Background(), bot.Address{Person: "ana"}, *bottest.Says("Ten minutes left.")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +109,7 @@ func TestSendErrors(t *testing.T) {
 				}
 			})
 			ctx := context.Background()
-			ref, err := k.slack.Post(ctx, channel, theCard("because"))
+			ref, err := k.slack.Post(ctx, channel, bottest.RequestCard("because"))
 			if err != nil && !test.fault.Hang {
 				t.Fatal(err)
 			}
@@ -118,8 +119,8 @@ func TestSendErrors(t *testing.T) {
 			test.fault.Times = -1
 			k.fake.Misbehave("chat.postMessage", test.fault)
 			k.fake.Misbehave("chat.update", test.fault)
-			_, post := k.slack.Post(ctx, channel, theCard("because"))
-			update := k.slack.Update(ctx, ref, theCard("because"))
+			_, post := k.slack.Post(ctx, channel, bottest.RequestCard("because"))
+			update := k.slack.Update(ctx, ref, bottest.RequestCard("because"))
 			for _, err := range []error{post, update} {
 				var refusal *bot.ChatError
 				if !errors.As(err, &refusal) {
@@ -169,7 +170,7 @@ func TestPeopleWhoCannotBeReached(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	for person, final := range map[string]bool{"nobody": true, "lost": true, "unreachable": false} {
-		_, err := k.slack.Post(context.Background(), bot.Address{Person: access.PersonID(person)}, *says("hello"))
+		_, err := k.slack.Post(context.Background(), bot.Address{Person: access.PersonID(person)}, *bottest.Says("hello"))
 		var refusal *bot.ChatError
 		if !errors.As(err, &refusal) || refusal.Final != final {
 			t.Errorf("%s: %v, want final %t", person, err, final)
@@ -177,7 +178,7 @@ func TestPeopleWhoCannotBeReached(t *testing.T) {
 	}
 	for _, ref := range []string{"", "-", "C0ACCESS", "C0ACCESS:", ":1.1"} {
 		var refusal *bot.ChatError
-		if err := k.slack.Update(context.Background(), ref, theCard("x")); !errors.As(err, &refusal) || !refusal.Final {
+		if err := k.slack.Update(context.Background(), ref, bottest.RequestCard("x")); !errors.As(err, &refusal) || !refusal.Final {
 			t.Errorf("a reference %q: %v", ref, err)
 		}
 	}
@@ -191,11 +192,11 @@ func TestHealthTellsOfTheToken(t *testing.T) {
 		t.Error(err)
 	}
 	k.fake.Misbehave("chat.postMessage", slackfake.Fault{Error: "account_inactive"})
-	_, _ = k.slack.Post(context.Background(), channel, theCard("x"))
+	_, _ = k.slack.Post(context.Background(), channel, bottest.RequestCard("x"))
 	if err := k.slack.Healthy(); err == nil || !strings.Contains(err.Error(), "install it again") {
 		t.Errorf("a removed app is %v", err)
 	}
-	if _, err := k.slack.Post(context.Background(), channel, theCard("x")); err != nil {
+	if _, err := k.slack.Post(context.Background(), channel, bottest.RequestCard("x")); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.slack.Healthy(); err != nil {
@@ -207,7 +208,7 @@ func TestHealthTellsOfTheToken(t *testing.T) {
 func TestResponseURLs(t *testing.T) {
 	t.Parallel()
 	real, err := New(Config{
-		BotToken: secret("xoxb"), AppToken: secret("xapp"), TeamID: "T1", Bot: &parrot{}, Store: newMemory(), Directory: phonebook{},
+		BotToken: secret("xoxb"), AppToken: secret("xapp"), TeamID: "T1", Bot: &bottest.Talk{}, Store: newMemory(), Directory: phonebook{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +243,7 @@ func TestResponseURLThatRedirectsIsNotFollowed(t *testing.T) {
 	k := setup(t)
 	address := strings.TrimSuffix(k.fake.URL, "api/") + "hooks/any"
 	k.fake.Misbehave("hooks", slackfake.Fault{Status: 307, Location: k.fake.URL + "auth.test"})
-	err := k.slack.postHook(context.Background(), address, k.slack.whisper(context.Background(), theCard("x")))
+	err := k.slack.postHook(context.Background(), address, k.slack.whisper(context.Background(), bottest.RequestCard("x")))
 	if err == nil || strings.Contains(err.Error(), address) {
 		t.Errorf("a redirect ends in %v; the address must not be in the log", err)
 	}

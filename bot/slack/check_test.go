@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 )
 
@@ -200,8 +201,8 @@ func TestEveryScopeIsUsed(t *testing.T) {
 			t.Parallel()
 			k := setup(t)
 			k.fake.Scopes = slices.DeleteFunc(Scopes(), func(s string) bool { return s == scope })
-			_, post := k.slack.Post(context.Background(), channel, theCard("x"))
-			_, dm := k.slack.Post(context.Background(), bot.Address{Person: "ana"}, theCard("x"))
+			_, post := k.slack.Post(context.Background(), channel, bottest.RequestCard("x"))
+			_, dm := k.slack.Post(context.Background(), bot.Address{Person: "ana"}, bottest.RequestCard("x"))
 			_, who := k.slack.userInfo(context.Background(), "U0ANA")
 			if post == nil && dm == nil && who == nil {
 				t.Errorf("everything works without %s", scope)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 )
 
@@ -14,9 +15,9 @@ import (
 func everyKind(t *testing.T, k *kit) map[string]slackfake.Ack {
 	t.Helper()
 	ana := k.fake.As("U0ANA")
-	m := slackfake.Message{Channel: "C0ACCESS", TS: "1.1", Blocks: list(t, k.slack.render.message(t.Context(), theCard("because")))}
-	home := &slackfake.View{ID: "V1", Type: "home", Content: object(t, k.slack.render.home(t.Context(), theCard("because")))}
-	view := asView(t, k.slack.render.form(t.Context(), *theForm("prod-db-admin")))
+	m := slackfake.Message{Channel: "C0ACCESS", TS: "1.1", Blocks: list(t, k.slack.render.message(t.Context(), bottest.RequestCard("because")))}
+	home := &slackfake.View{ID: "V1", Type: "home", Content: object(t, k.slack.render.home(t.Context(), bottest.RequestCard("because")))}
+	view := asView(t, k.slack.render.form(t.Context(), *bottest.RequestForm("prod-db-admin")))
 	inView := func(kind string, more map[string]any) slackfake.Ack {
 		payload := map[string]any{
 			"type": kind, "user": map[string]any{"id": "U0ANA", "team_id": slackfake.Team}, "team": map[string]any{"id": slackfake.Team},
@@ -53,11 +54,11 @@ func TestEverythingIsAcknowledgedWhateverHangs(t *testing.T) {
 	hangs := map[string]func(k *kit, never chan struct{}){
 		"slack": func(k *kit, _ chan struct{}) { k.fake.Misbehave("*", slackfake.Fault{Times: -1, Hang: true}) },
 		"store": func(k *kit, never chan struct{}) { k.store.breakDown(nil, never) },
-		"bot":   func(k *kit, never chan struct{}) { k.bot.hang = never },
+		"bot":   func(k *kit, never chan struct{}) { k.bot.Hang = never },
 		"all": func(k *kit, never chan struct{}) {
 			k.fake.Misbehave("*", slackfake.Fault{Times: -1, Hang: true})
 			k.store.breakDown(nil, never)
-			k.bot.hang = never
+			k.bot.Hang = never
 		},
 	}
 	for name, hang := range hangs {

@@ -13,129 +13,11 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 	"elevate/workflows"
 	"elevate/workflows/access"
 )
-
-// theRequest is the request that buttons of these tests speak of.
-const theRequest access.RequestID = "07kq4-m2xp9"
-
-// parrot is a conversation whose answers a test sets, and that remembers what it was asked.
-type parrot struct {
-	command func(words string) bot.Answer
-	click   func(c bot.Click) bot.Answer
-	submit  func(s bot.Submission) bot.Answer
-	refresh func(s bot.Submission) bot.Answer
-	suggest func(input, typed string) []bot.Option
-	// hang makes everything wait for it; nil: nothing waits.
-	hang chan struct{}
-
-	mu    sync.Mutex
-	heard []string
-}
-
-func (p *parrot) hear(ctx context.Context, who bot.Who, format string, args ...any) {
-	p.mu.Lock()
-	p.heard = append(p.heard, who.Account+" "+fmt.Sprintf(format, args...))
-	p.mu.Unlock()
-	if p.hang != nil {
-		<-p.hang // deaf to ctx, as the worst of implementations
-	}
-}
-
-func (p *parrot) all() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]string(nil), p.heard...)
-}
-
-func (p *parrot) Command(ctx context.Context, who bot.Who, words string) bot.Answer {
-	p.hear(ctx, who, "typed %q", words)
-	if p.command != nil {
-		return p.command(words)
-	}
-	return bot.Answer{Card: says("You typed " + words)}
-}
-
-func (p *parrot) Click(ctx context.Context, who bot.Who, c bot.Click) bot.Answer {
-	p.hear(ctx, who, "clicked %s %s on %s", c.Action, c.Request, c.Message)
-	if p.click != nil {
-		return p.click(c)
-	}
-	return bot.Answer{Card: says("You clicked " + string(c.Action))}
-}
-
-func (p *parrot) Submit(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer {
-	p.hear(ctx, who, "submitted %s %s %v", s.Form, s.Request, s.Values)
-	if p.submit != nil {
-		return p.submit(s)
-	}
-	return bot.Answer{Card: says("You sent " + string(s.Form))}
-}
-
-func (p *parrot) Refresh(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer {
-	p.hear(ctx, who, "refreshed %s %v", s.Form, s.Values)
-	if p.refresh != nil {
-		return p.refresh(s)
-	}
-	return bot.Answer{}
-}
-
-func (p *parrot) Suggest(ctx context.Context, who bot.Who, input, typed string) []bot.Option {
-	p.hear(ctx, who, "searched %s for %q", input, typed)
-	if p.suggest != nil {
-		return p.suggest(input, typed)
-	}
-	return nil
-}
-
-func (p *parrot) Home(ctx context.Context, who bot.Who) bot.Card {
-	p.hear(ctx, who, "came home")
-	return bot.Card{Name: "home", Title: "Elevate", Summary: "Home", Parts: []bot.Part{
-		bot.Text{Spans: []bot.Span{bot.Say("Welcome, " + who.Account)}},
-		bot.Buttons{Buttons: []bot.Button{
-			{Action: bot.ActRequest, Label: "Request access", Style: bot.Primary},
-			{Action: bot.ActEnd, Request: theRequest, Label: "End now", Style: bot.Danger},
-			{Action: bot.ActDetails, Request: theRequest, Label: "Details"},
-		}},
-	}}
-}
-
-func says(text string) *bot.Card {
-	return &bot.Card{Name: "says", Summary: text, Parts: []bot.Part{bot.Text{Spans: []bot.Span{bot.Say(text)}}}}
-}
-
-// theForm is a form with an input of each kind; the role decides what else is asked.
-func theForm(role string) *bot.Form {
-	f := &bot.Form{
-		Name: bot.FormRequest, Title: "Request access", Submit: "Send request",
-		Inputs: []bot.Input{
-			{Name: "role", Kind: bot.Search, Label: "Role", Refresh: true},
-			{Name: "duration", Kind: bot.Choice, Label: "For how long?", Options: []bot.Option{{Value: "30m", Label: "30 minutes"}, {Value: "1h", Label: "1 hour"}}},
-			{Name: "justification", Kind: bot.Area, Label: "Why?", MinLength: 3, MaxLength: 2000},
-		},
-	}
-	if role != "" {
-		f.Inputs[0].Initial = &bot.Option{Value: role, Label: role}
-		f.Inputs[1].Options = append(f.Inputs[1].Options, bot.Option{Value: "2h", Label: "2 hours"})
-		f.Inputs = append(f.Inputs, bot.Input{Name: "ticket", Kind: bot.Line, Label: "Ticket"})
-	}
-	return f
-}
-
-// theCard is a message with buttons that change something and buttons that open something.
-func theCard(text string) bot.Card {
-	return bot.Card{Name: "request", Title: "Access request", Summary: "Ana asks for prod-db-admin.", Parts: []bot.Part{
-		bot.Quote{Text: text},
-		bot.Buttons{Buttons: []bot.Button{
-			{Action: bot.ActApprove, Request: theRequest, Label: "Approve", Style: bot.Primary,
-				Confirm: &bot.Confirm{Title: "Grant it?", Text: "Ana gets prod-db-admin for an hour.", Yes: "Grant access", No: "Go back"}},
-			{Action: bot.ActDeny, Request: theRequest, Label: "Deny…", Style: bot.Danger},
-			{Action: bot.ActDetails, Request: theRequest, Label: "Details"},
-		}},
-	}}
-}
 
 // phonebook is a directory that knows accounts.
 type phonebook map[access.PersonID]string
@@ -247,11 +129,11 @@ func (c *clock) now() time.Time { return noon.Add(time.Duration(c.offset.Load())
 
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// kit is an adapter between a fake Slack and a parrot.
+// kit is an adapter between a fake Slack and a stand-in for the bot.
 type kit struct {
 	fake  *slackfake.Server
 	slack *Slack
-	bot   *parrot
+	bot   *bottest.Talk
 	store *memory
 	clock *clock
 	cfg   Config
@@ -263,7 +145,7 @@ type kit struct {
 // setup starts one, served over HTTP.
 func setup(t testing.TB, change ...func(*Config)) *kit {
 	t.Helper()
-	k := &kit{fake: slackfake.New(t), bot: &parrot{}, store: newMemory(), clock: &clock{}, log: &logged{}}
+	k := &kit{fake: slackfake.New(t), bot: &bottest.Talk{}, store: newMemory(), clock: &clock{}, log: &logged{}}
 	k.fake.Now = k.clock.now
 	cfg := Config{
 		BotToken: access.NewSecret(slackfake.BotToken), AppToken: access.NewSecret(slackfake.AppToken),
@@ -342,10 +224,10 @@ func both(t *testing.T, test func(t *testing.T, k *kit)) {
 	})
 }
 
-// posted posts theCard in the channel and gives it as Slack shows it.
+// posted posts a request in the channel and gives it as Slack shows it.
 func (k *kit) posted(t testing.TB) slackfake.Message {
 	t.Helper()
-	if _, err := k.slack.Post(context.Background(), bot.Address{Channel: "C0ACCESS"}, theCard("because")); err != nil {
+	if _, err := k.slack.Post(context.Background(), bot.Address{Channel: "C0ACCESS"}, bottest.RequestCard("because")); err != nil {
 		t.Fatal(err)
 	}
 	all := k.fake.Messages("C0ACCESS")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/connectors"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -196,7 +197,7 @@ func (o *office) digest() *workflows.Digest {
 		d.Outcomes[s] = i * 10
 	}
 	for i, p := range o.crowd() {
-		line := workflows.DigestGrant{Request: theRequest, Person: p.ID, Role: access.RoleID(fmt.Sprintf("role_%d", i)), EndsAt: noon, Lateness: 90 * time.Second}
+		line := workflows.DigestGrant{Request: bottest.Request, Person: p.ID, Role: access.RoleID(fmt.Sprintf("role_%d", i)), EndsAt: noon, Lateness: 90 * time.Second}
 		d.Holding, d.Late, d.Overdue = append(d.Holding, line), append(d.Late, line), append(d.Overdue, line)
 		d.Approvers = append(d.Approvers, workflows.DigestApprover{Person: p.ID, Decisions: i, Median: time.Minute})
 	}
@@ -209,7 +210,7 @@ func (o *office) request(s access.State) *access.Record {
 	r := &access.Record{
 		Schema: 1, State: s, Version: 4, DecideBy: noon.Add(20 * time.Minute),
 		Request: access.Request{
-			ID: theRequest, Requester: "ana", Person: "ana", Role: o.roleOf("prod_db_admin"), Duration: time.Hour,
+			ID: bottest.Request, Requester: "ana", Person: "ana", Role: o.roleOf("prod_db_admin"), Duration: time.Hour,
 			Justification: o.justification, Ticket: o.ticket, SubmittedAt: noon.Add(-10 * time.Minute), By: by,
 			Policy: "production", Account: "ana.lima", Stages: []access.Stage{{Count: 1, Within: 30 * time.Minute}},
 		},
@@ -307,8 +308,8 @@ func (o *office) answers(t testing.TB) map[string]bot.Answer {
 	}
 	values := map[string]string{"role": "prod_db_admin", "duration": "1h", "justification": o.justification, "ticket": o.ticket, "reason": o.reason}
 	for _, f := range []bot.FormName{bot.FormRequest, bot.FormDeny, bot.FormExtend, "other"} {
-		out["submit "+string(f)] = b.Submit(ctx, ana, bot.Submission{Form: f, Request: theRequest, Values: values})
-		out["refresh "+string(f)] = b.Refresh(ctx, ana, bot.Submission{Form: f, Request: theRequest, Values: values})
+		out["submit "+string(f)] = b.Submit(ctx, ana, bot.Submission{Form: f, Request: bottest.Request, Values: values})
+		out["refresh "+string(f)] = b.Refresh(ctx, ana, bot.Submission{Form: f, Request: bottest.Request, Values: values})
 	}
 	home := b.Home(ctx, ana)
 	out["home"] = bot.Answer{Card: &home}

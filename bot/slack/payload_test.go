@@ -87,7 +87,7 @@ func TestOfficialPayloadsGetTheRightAnswer(t *testing.T) {
 		}
 	}
 	k.stop()
-	if got := k.bot.all(); len(got) != 0 {
+	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
 	if calls := k.fake.Calls(""); len(calls) != 0 {
@@ -173,7 +173,7 @@ func TestMalformedPayloadsAreRefused(t *testing.T) {
 			t.Errorf("%.60q: answered %d %q %v", body, ack.Status, ack.Body, ack.Err)
 		}
 	}
-	if got := k.bot.all(); len(got) != 0 {
+	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
 }
@@ -201,7 +201,7 @@ func TestTamperedButtonsDoNothing(t *testing.T) {
 	two["actions"] = append(two["actions"].([]any), two["actions"].([]any)[0])
 	ok(t, k.fake.Send("block_actions", two))
 	k.stop()
-	if got := k.bot.all(); len(got) != 0 {
+	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -161,7 +162,7 @@ func TestJustificationIsShownToTheLetter(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	text := string([]rune(strings.Repeat(strings.ReplaceAll(hostile, "\x00", "")+"\n", 20))[:2000])
-	if _, err := k.slack.Post(context.Background(), bot.Address{Channel: "C0ACCESS"}, theCard(text)); err != nil {
+	if _, err := k.slack.Post(context.Background(), bot.Address{Channel: "C0ACCESS"}, bottest.RequestCard(text)); err != nil {
 		t.Fatal(err)
 	}
 	found := false
@@ -181,11 +182,11 @@ func TestJustificationIsShownToTheLetter(t *testing.T) {
 // something is missing.
 func TestDecisionStaysInReach(t *testing.T) {
 	t.Parallel()
-	card := theCard("because")
+	card := bottest.RequestCard("because")
 	for i := range 200 {
 		card.Parts = append(card.Parts, bot.Item{Spans: []bot.Span{bot.Say(fmt.Sprintf("line %d %s", i, strings.Repeat("x", 200)))}})
 	}
-	card.Parts = append(card.Parts, bot.Buttons{Buttons: []bot.Button{{Action: bot.ActEnd, Request: theRequest, Label: "End now"}}})
+	card.Parts = append(card.Parts, bot.Buttons{Buttons: []bot.Button{{Action: bot.ActEnd, Request: bottest.Request, Label: "End now"}}})
 	blocks := list(t, renderer{}.message(context.Background(), card))
 	report(t, "long card", slackfake.CheckMessage(blocks))
 	for _, label := range []string{"Approve", "Deny…", "End now"} {
@@ -245,12 +246,12 @@ func TestEveryVersionHasItsOwnBlockIDs(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	ctx := context.Background()
-	ref, err := k.slack.Post(ctx, bot.Address{Channel: "C0ACCESS"}, theCard("because"))
+	ref, err := k.slack.Post(ctx, bot.Address{Channel: "C0ACCESS"}, bottest.RequestCard("because"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // the fake reports ids that come again
-		if err := k.slack.Update(ctx, ref, theCard("because")); err != nil {
+		if err := k.slack.Update(ctx, ref, bottest.RequestCard("because")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,7 +268,7 @@ func FuzzRender(f *testing.F) {
 	slackfake.Testdata(f)
 	f.Fuzz(func(t *testing.T, words, label string, bold, code bool) {
 		span := bot.Span{Text: words, Bold: bold, Code: code}
-		button := bot.Button{Action: bot.ActApprove, Request: theRequest, Label: label, Speak: words,
+		button := bot.Button{Action: bot.ActApprove, Request: bottest.Request, Label: label, Speak: words,
 			Confirm: &bot.Confirm{Title: label, Text: words, Yes: label, No: words}}
 		card := bot.Card{Title: label, Summary: words, Parts: []bot.Part{
 			bot.Text{Spans: []bot.Span{span, bot.Say(label)}}, bot.Text{Small: true, Spans: []bot.Span{span, bot.When(noon, bot.Clock)}},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 )
 
@@ -173,15 +174,15 @@ func TestRedeliveredWorkIsDoneOnce(t *testing.T) {
 	k, _ := waiting(t)
 	m := k.posted(t)
 	k.socket(t)
-	k.bot.hang = make(chan struct{})
+	k.bot.Hang = make(chan struct{})
 	answered := make(chan slackfake.Ack, 1)
 	go func() { answered <- k.fake.As("U0ANA").Type("C0ACCESS", "prod-db-admin 1h because") }()
-	k.fake.Await(t, "the command", func() bool { return len(k.bot.all()) == 1 || poke(k) })
+	k.fake.Await(t, "the command", func() bool { return len(k.bot.Heard()) == 1 || poke(k) })
 	k.fake.Cut()
 	if got := (<-answered).Text(); got != saysPending {
 		t.Errorf("the second delivery is answered %q, want %q", got, saysPending)
 	}
-	close(k.bot.hang)
+	close(k.bot.Hang)
 	ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
 	k.fake.Await(t, "the click", func() bool { return k.countHeard("U0BEN") == 1 || poke(k) })
 	if n := k.countHeard("U0ANA typed"); n != 1 {
@@ -195,19 +196,19 @@ func TestAnswersThatAnAcknowledgementCannotCarry(t *testing.T) {
 	k := setup(t)
 	k.socket(t)
 	long := func() *bot.Card {
-		card := says("A long story")
+		card := bottest.Says("A long story")
 		for range 8 {
 			card.Parts = append(card.Parts, bot.Quote{Text: strings.Repeat("🧯", 1900)})
 		}
 		return card
 	}
-	k.bot.command = func(string) bot.Answer { return bot.Answer{Card: long()} }
+	k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Card: long()} }
 	ana := k.fake.As("U0ANA")
 	ok(t, ana.Type("C0ACCESS", "mine"))
 	k.fake.Await(t, "the answer", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
 
 	ana = k.opened(t, "U0ANA")
-	k.bot.suggest = func(string, string) []bot.Option {
+	k.bot.OnSuggest = func(string, string) []bot.Option {
 		var all []bot.Option
 		for i := range 100 {
 			all = append(all, bot.Option{Value: fmt.Sprint("role-", i), Label: strings.Repeat("🗝", 75), Detail: strings.Repeat("🗝", 75)})
@@ -218,7 +219,7 @@ func TestAnswersThatAnAcknowledgementCannotCarry(t *testing.T) {
 	if err != nil || len(found) < 20 || len(found) == 100 {
 		t.Errorf("%d found, %v", len(found), err)
 	}
-	k.bot.submit = func(bot.Submission) bot.Answer { return bot.Answer{Card: long()} }
+	k.bot.OnSubmit = func(bot.Submission) bot.Answer { return bot.Answer{Card: long()} }
 	ok(t, submit(t, ana))
 	k.fake.Await(t, "the answer", func() bool { return len(k.fake.Messages(k.fake.DM("U0ANA"))) == 1 })
 }
@@ -273,7 +274,7 @@ func TestOfficialEnvelopesAreAcknowledged(t *testing.T) {
 		}
 		ok(t, k.fake.SendEnvelope(e.Type, e.Payload))
 	}
-	if got := k.bot.all(); len(got) != 0 {
+	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
 }

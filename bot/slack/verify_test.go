@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 	"elevate/workflows/access"
 )
@@ -135,7 +136,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 			t.Errorf("%s: answered %d %v, want %d", f.name, ack.Status, ack.Err, want)
 		}
 	}
-	if got := k.bot.all(); len(got) != 0 {
+	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
 	if n := k.log.count("not signed by Slack"); n != 1 {
@@ -203,7 +204,7 @@ func TestNewWantsWhatItNeeds(t *testing.T) {
 	good := func() Config {
 		return Config{
 			BotToken: access.NewSecret("xoxb"), TeamID: "T1", SigningSecrets: []access.Secret{access.NewSecret("s")},
-			Bot: &parrot{}, Store: newMemory(), Directory: phonebook{},
+			Bot: &bottest.Talk{}, Store: newMemory(), Directory: phonebook{},
 		}
 	}
 	for name, edit := range map[string]func(*Config){

@@ -170,18 +170,23 @@ func (p *Person) Command(channel, words string) map[string]any {
 // Type types /elevate and words in a channel.
 func (p *Person) Type(channel, words string) Ack {
 	ack := p.s.Send("command", p.Command(channel, words))
-	if text := ack.Text(); text != "" {
-		p.s.mu.Lock()
-		defer p.s.mu.Unlock()
-		m := &Message{Channel: channel, To: p.ID}
-		if word := p.s.setContent(m, ack.JSON()); word == "" {
-			m.TS = formatTS(p.s.Now(), p.s.tick())
-			if c := p.s.channels[channel]; c != nil {
-				c.Whispers = append(c.Whispers, m)
-			}
-		}
-	}
+	p.Answer(channel, ack)
 	return ack
+}
+
+// Answer shows the person what a command was answered, where it was.
+func (p *Person) Answer(channel string, ack Ack) {
+	if ack.Text() == "" {
+		return
+	}
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	m, c := &Message{Channel: channel, To: p.ID}, p.s.channels[channel]
+	if word := p.s.setContent(m, ack.JSON()); word != "" || c == nil {
+		return
+	}
+	m.TS = formatTS(p.s.Now(), p.s.tick())
+	c.Whispers = append(c.Whispers, m)
 }
 
 // Button finds a button by its label or the start of its action id.
