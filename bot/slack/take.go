@@ -27,6 +27,8 @@ const (
 // take answers one payload, whichever way it came, within the time that a person's answer may take. What is still
 // under way then goes on; the person is told to look.
 func (s *Slack) take(ctx context.Context, p payload) reply {
+	late := time.NewTimer(s.cfg.AckWithin + ackSlack)
+	defer late.Stop()
 	answers := make(chan reply, 1)
 	if !s.tasks.answer(s.cfg.AckWithin, func(ctx context.Context) {
 		r := s.answer(ctx, p)
@@ -35,10 +37,8 @@ func (s *Slack) take(ctx context.Context, p payload) reply {
 		}
 		answers <- r
 	}) {
-		return s.sorry(p, saysBusy)
+		return s.busy(p)
 	}
-	late := time.NewTimer(s.cfg.AckWithin + ackSlack)
-	defer late.Stop()
 	select {
 	case r := <-answers:
 		return r
@@ -72,6 +72,16 @@ func (s *Slack) answer(ctx context.Context, p payload) reply {
 		s.log.Debug("left alone", "what", p.What)
 	}
 	return reply{}
+}
+
+// busy refuses what there is no room for. The acknowledgement of a button says nothing, so whoever pressed it is told
+// besides.
+func (s *Slack) busy(p payload) reply {
+	if a, ok := p.(action); ok && a.Actions[0].Type == "button" {
+		at := a.place(s.now())
+		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, saysBusy) })
+	}
+	return s.sorry(p, saysBusy)
 }
 
 // sorry is an answer that says why there is none.

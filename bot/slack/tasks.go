@@ -36,25 +36,36 @@ func newTasks() *tasks {
 	}
 }
 
-// answer runs what a person waits for; false when there is no slot or the program is stopping.
+// answer runs what a person waits for, within limit as a whole: half of it may pass before there is a slot. False when
+// none came, or the program is stopping.
 func (t *tasks) answer(limit time.Duration, f func(ctx context.Context)) bool {
-	return t.start(t.answers, limit, f)
+	began := time.Now()
+	late := time.NewTimer(limit / 2)
+	defer late.Stop()
+	select {
+	case t.answers <- struct{}{}:
+	case <-late.C:
+		return false
+	}
+	return t.start(t.answers, limit-time.Since(began), f)
 }
 
-// after runs what is done after an acknowledgement; false as with answer.
+// after runs what is done after an acknowledgement; false when there is no slot or the program is stopping.
 func (t *tasks) after(f func(ctx context.Context)) bool {
+	select {
+	case t.afterwork <- struct{}{}:
+	default:
+		return false
+	}
 	return t.start(t.afterwork, afterworkLimit, f)
 }
 
+// start runs f in a slot that was taken, and gives the slot back.
 func (t *tasks) start(slots chan struct{}, limit time.Duration, f func(ctx context.Context)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stopped {
-		return false
-	}
-	select {
-	case slots <- struct{}{}:
-	default:
+		<-slots
 		return false
 	}
 	t.running.Go(func() {
