@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"elevate/workflows/access"
 )
@@ -116,6 +115,3 @@ func (s *Service) Allowed(ctx context.Context, person access.PersonID, rec *acce
 	}
 	return may
 }
-
-// Room is by how much a running grant can still be extended; zero where not at all.
-func (s *Service) Room(rec *access.Record) time.Duration { return s.room(rec) }
