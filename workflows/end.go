@@ -73,7 +73,7 @@ func (s *Service) Extend(ctx context.Context, by access.Actor, id access.Request
 				Text: "Say by how much to extend, such as 30m or 1h."}
 		}
 		end := rec.EndsAt.Add(more)
-		if room := s.Room(rec); more > room {
+		if room := s.room(rec); more > room {
 			return Transition{}, &access.Refusal{Kind: access.ErrInvalid, Code: "too_long", Field: "duration",
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
@@ -90,8 +90,8 @@ func (s *Service) Extend(ctx context.Context, by access.Actor, id access.Request
 	})
 }
 
-// Room is by how much a running grant can still be extended; zero where not at all.
-func (s *Service) Room(rec *access.Record) time.Duration {
+// room is by how much a running grant can still be extended; zero where not at all.
+func (s *Service) room(rec *access.Record) time.Duration {
 	pol := s.cfg.Policies.For(rec.Role.ID)
 	if pol == nil || rec.ActivatedAt.IsZero() {
 		return 0
@@ -187,7 +187,7 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 	if err := pol.Eligible(holder, rec.Role, asked(&rec.Request, now)); err != nil {
 		return asRefusal(err)
 	}
-	if s.Room(rec) <= 0 {
+	if s.room(rec) <= 0 {
 		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "too_long", Field: "duration",
 			Text: fmt.Sprintf("Request %s already has all the time that the policy allows for %s. Make a new request with `/elevate %s`.", rec.ID, rec.Role.ID, rec.Role.ID)}
 	}

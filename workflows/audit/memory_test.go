@@ -129,6 +129,13 @@ func (m *memory) Hold(_ context.Context, name, holder string, lease time.Duratio
 	return true, nil
 }
 
+// seize gives a lease to a holder, whoever had it.
+func (m *memory) seize(name, holder string, lease time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leases[name] = kept{[]byte(holder), m.now().Add(lease)}
+}
+
 func (m *memory) Drop(_ context.Context, name, holder string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

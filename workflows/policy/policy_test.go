@@ -228,7 +228,7 @@ func TestHashTellsRulesApart(t *testing.T) {
 		}
 		seen[h] = true
 	}
-	if hash(rule()) != hash(rule()) {
+	if first, again := hash(rule()), hash(rule()); first != again {
 		t.Error("equal rules, different hashes")
 	}
 }
