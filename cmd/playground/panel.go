@@ -213,7 +213,7 @@ func what(t access.Timer, r *access.Record) string {
 	case access.TimerAuto:
 		return role + " approves itself"
 	case access.TimerRemind:
-		return "approvers are reminded of " + role
+		return "reminder to approve " + role
 	case access.TimerLapse:
 		if r.State == access.Pending {
 			return role + " lapses undecided"
@@ -222,7 +222,7 @@ func what(t access.Timer, r *access.Record) string {
 	case access.TimerStart:
 		return role + " starts"
 	case access.TimerNotice:
-		return "notice that " + role + " ends soon"
+		return "notice on " + role
 	case access.TimerEnd:
 		return role + " ends"
 	case access.TimerOverdue:

@@ -83,7 +83,7 @@ func TestWholeStoryIsClickedThrough(t *testing.T) {
 
 	x.click(`.segments input[name="rate"][value="60"]`)
 	x.see(`document.querySelector('input[name="rate"][value="60"]').checked`, "time passing 60 times as fast")
-	x.reads(".due li:first-child", "notice that prod-db-admin ends soon")
+	x.reads(".due li:first-child", "notice on prod-db-admin")
 	x.click("#skip")
 	x.reads(`.message[data-card="told-near_end"]`, "Access ends soon")
 	x.reads(held, "Ana Lima")
@@ -166,7 +166,7 @@ func TestFormsTellWhatIsWrongAndShowTextAsText(t *testing.T) {
 	x.reads("#form", "Deny")
 	x.click("#in-reason")
 	x.keys("Wait for the freeze to end")
-	x.click("#form .primary")
+	x.click("#form [type=submit]")
 	x.reads(request, "Denied", "Bob Keller")
 	x.click(`[data-room=""]`)
 	x.reads("#home .card", "Request access")

@@ -14,7 +14,7 @@ import (
 )
 
 // tail is how many events the panel shows.
-const tail = 7
+const tail = 6
 
 // trail reads the newest events from the files of the audit log: what it shows is on record.
 type trail struct {
@@ -101,7 +101,7 @@ func (t *trail) view(l audit.Line) eventView {
 	case access.Cancel:
 		v.Verb = "cancelled"
 	case access.Arm:
-		v.Verb, v.About = "wrote down the end of", v.About+", before it begins"
+		v.Verb = "armed the end of"
 	case access.Confirm:
 		v.Verb, v.About = "gave", v.About+" to "+t.name(l.Person)
 	case access.Extend:
@@ -115,9 +115,9 @@ func (t *trail) view(l audit.Line) eventView {
 	case access.Close:
 		v.Verb = "proved the end of"
 	case access.Notice:
-		v.Verb, v.About = "gave notice of", "the end of "+v.About
+		v.Verb = "gave notice on"
 	case access.Remind:
-		v.Verb, v.About = "reminded approvers", "of "+v.About
+		v.Verb = "reminded approvers of"
 	default:
 		v.Verb = l.Kind
 	}

@@ -17,7 +17,7 @@ function draw(el, current) {
   const { form } = current;
   current.inputs = form.inputs.map((input) => makeInput(input, () => refresh(el, current)));
   const general = h("p", { class: "error general", role: "alert" });
-  const send = h("button", { type: "submit", class: "button primary" }, form.submit);
+  const send = h("button", { type: "submit", class: `button ${form.name === "deny" ? "danger solid" : "primary"}` }, form.submit);
   fill(el, h("form", {
     novalidate: true, dataset: { form: form.name },
     onsubmit: (event) => {

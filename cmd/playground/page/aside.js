@@ -102,7 +102,7 @@ function draw() {
   grants = new Set(doc.target.roles.flatMap((r) => r.holders.map((x) => x.grant)));
   fill(parts.timers, doc.timers.length === 0
     ? h("li", { class: "quiet" }, "No timers. Each request sets its own.")
-    : doc.timers.slice(0, 4).map((t) => h("li", { title: show(t.at, "full", state.me?.zone) },
+    : doc.timers.slice(0, 3).map((t) => h("li", { title: show(t.at, "full", state.me?.zone) },
       h("span", { class: "left", dataset: { until: t.at } }), h("span", { class: "what" }, t.what))));
   drawTrail();
   tick();
