@@ -121,6 +121,14 @@ func (b *Bot) Kill9() {
 	<-b.ended
 }
 
+// Signal sends the process a signal, such as SIGSTOP, which pauses it, and SIGCONT.
+func (b *Bot) Signal(sig os.Signal) {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(sig); err != nil {
+		b.t.Fatalf("send %s to the bot: %v", sig, err)
+	}
+}
+
 // Stop asks the process to end, as a service manager does, and fails the test when it does not do so cleanly.
 func (b *Bot) Stop() {
 	b.t.Helper()
