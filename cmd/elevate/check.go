@@ -37,7 +37,8 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 				return err
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s: %d people, %d roles, %d policies, %d connectors: the configuration is good\n", path, len(cfg.People), len(cfg.Roles), len(cfg.Policies), len(made))
+			fmt.Fprintf(out, "%s: %s, %s, %s, %s: the configuration is good\n", path, counted(len(cfg.People), "person", "people"),
+				counted(len(cfg.Roles), "role", "roles"), counted(len(cfg.Policies), "policy", "policies"), counted(len(made), "connector", "connectors"))
 			if !online {
 				return nil
 			}
@@ -54,6 +55,13 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 	configFlag(cmd, &path)
 	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack and the targets too")
 	return cmd
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // checker asks everything that a configuration names, and writes down what it finds.
