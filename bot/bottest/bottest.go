@@ -1,6 +1,8 @@
 // Package bottest is the promise that every chat's adapter keeps, as a suite of tests. An adapter's own test gives it a
-// Rig: the adapter with a stand-in for its chat before it, and the suite's Talk in place of the bot behind it. The suite
-// acts as people do and looks at what they see. What a chat cannot do is declared with a reason; nothing is skipped.
+// Rig: the adapter with a stand-in for its chat before it. Run puts the suite's Talk in place of the bot behind it and
+// looks at what passes through; Tell puts an Office there, all of Elevate, and tells stories from their beginning to their
+// end. Both act as people do and look at what they see. What a chat cannot do is declared with a reason; nothing is
+// skipped.
 package bottest
 
 import (
@@ -26,6 +28,9 @@ const (
 	Ben    = "ben"
 	Nobody = "nobody"
 )
+
+// Everybody is whom a message calls that calls a channel.
+const Everybody = "*"
 
 // Rig is an adapter at work. People are named by their ids in the directory; the rig knows their accounts.
 type Rig interface {
@@ -70,6 +75,9 @@ type Shown struct {
 	// Text is all that can be read, after the chat parsed what it parses.
 	Text    string
 	Buttons []string // their labels
+	// Calls are the people whose attention it wants by name, and Everybody where it wants that of a whole channel. Only
+	// stories look at them.
+	Calls []string
 	// Native is the rig's own, for Press.
 	Native any
 }

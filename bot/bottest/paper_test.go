@@ -14,7 +14,7 @@ import (
 // paper is the simplest chat that there can be, adapter and service in one, for the suite to be tried on. flaw makes it
 // break one promise.
 type paper struct {
-	talk *Talk
+	talk conversation
 	flaw string
 
 	mu     sync.Mutex
@@ -29,6 +29,16 @@ type paper struct {
 	down   bool
 }
 
+// conversation is what is behind paper: Talk, or the bot.
+type conversation interface {
+	Command(ctx context.Context, who bot.Who, words string) bot.Answer
+	Click(ctx context.Context, who bot.Who, c bot.Click) bot.Answer
+	Submit(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer
+	Refresh(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer
+	Suggest(ctx context.Context, who bot.Who, input, typed string) []bot.Option
+	Home(ctx context.Context, who bot.Who) bot.Card
+}
+
 // note is a message.
 type note struct {
 	shown  Shown
@@ -36,7 +46,7 @@ type note struct {
 	card   bot.Card
 }
 
-func newPaper(talk *Talk, flaw string) *paper {
+func newPaper(talk conversation, flaw string) *paper {
 	return &paper{talk: talk, flaw: flaw, forms: map[string]*Form{}, about: map[string]bot.Form{}, told: map[string][]Shown{},
 		homes: map[string]*Shown{}, done: map[string]bool{}}
 }
@@ -65,6 +75,11 @@ func (p *paper) Post(_ context.Context, to bot.Address, c bot.Card) (string, err
 		n.shown.Thread = ""
 	}
 	p.posted = append(p.posted, n)
+	if p.flaw == "every message is posted twice" {
+		twin := *n
+		twin.shown.Ref += "-again"
+		p.posted = append(p.posted, &twin)
+	}
 	return n.shown.Ref, nil
 }
 
@@ -80,12 +95,16 @@ func (p *paper) Update(_ context.Context, ref string, c bot.Card) error {
 	}
 	before, after := p.posted[i].shown, p.show(c)
 	after.Ref, after.Thread = before.Ref, before.Thread
-	if p.flaw == "an update appends" {
+	switch p.flaw {
+	case "an update appends":
 		after.Text = before.Text + after.Text
-	}
-	if p.flaw == "an update posts" {
+	case "an update posts":
 		p.posted = append(p.posted, &note{shown: after, card: c})
 		return nil
+	case "an update is lost":
+		return nil
+	case "buttons stay":
+		after.Buttons, after.Native = before.Buttons, before.Native
 	}
 	p.posted[i].shown, p.posted[i].card = after, c
 	return nil
@@ -119,9 +138,12 @@ func (p *paper) show(c bot.Card) Shown {
 		}
 		s.Text += "\n"
 	}
+	s.Calls = p.called(c)
 	switch p.flaw {
 	case "parts are lost":
 		s.Text = strings.Replace(s.Text, "fine print", "", 1)
+	case "long words are cut":
+		s.Text = string([]rune(s.Text)[:min(len([]rune(s.Text)), 900)])
 	case "long cards lose their end":
 		s.Buttons = s.Buttons[:min(len(s.Buttons), 4)]
 		if len(s.Text) > 10_000 {
@@ -129,6 +151,29 @@ func (p *paper) show(c bot.Card) Shown {
 		}
 	}
 	return s
+}
+
+// called are those whom a card mentions.
+func (p *paper) called(c bot.Card) []string {
+	var out []string
+	look := func(spans []bot.Span) {
+		for _, s := range spans {
+			if s.Mention || s.Person != "" && p.flaw == "every name is called" {
+				out = append(out, string(s.Person))
+			}
+		}
+	}
+	for _, part := range c.Parts {
+		switch part := part.(type) {
+		case bot.Text:
+			look(part.Spans)
+		case bot.Facts:
+			for _, row := range part.Rows {
+				look(row.Value)
+			}
+		}
+	}
+	return out
 }
 
 func (p *paper) words(spans []bot.Span) string {
@@ -147,7 +192,13 @@ func (p *paper) markup(text string) string {
 	return text
 }
 
-func (p *paper) who(person string) bot.Who { return bot.Who{Chat: "paper", Account: person} }
+func (p *paper) who(person string) bot.Who {
+	switch {
+	case p.flaw == "clicks count for another" && person == Ana && p.told[Ana] != nil, p.flaw == "strangers pass" && person == Eve:
+		person = Lea
+	}
+	return bot.Who{Chat: "paper", Account: person}
+}
 
 // act does something unless it was done, and remembers it.
 func (p *paper) act(what func()) {
@@ -203,6 +254,9 @@ func (p *paper) answer(person string, a bot.Answer) {
 	case a.Card != nil:
 		if p.flaw != "the form stays open" {
 			delete(p.forms, person)
+		}
+		if p.flaw == "answers are lost" {
+			return
 		}
 		p.told[to] = append(p.told[to], p.show(*a.Card))
 	case len(a.Errors) > 0 && p.forms[person] != nil && p.flaw != "complaints are lost":
@@ -287,7 +341,14 @@ func (p *paper) Fill(person, input, value string) error {
 func (p *paper) submission(person string) bot.Submission {
 	values := map[string]string{}
 	for name, value := range p.forms[person].Values {
-		values[name] = p.markup(value)
+		if values[name] = p.markup(value); p.flaw == "forms send what stood in them" {
+			values[name] = ""
+			for _, in := range p.about[person].Inputs {
+				if in.Name == name && in.Initial != nil {
+					values[name] = in.Initial.Value
+				}
+			}
+		}
 	}
 	return bot.Submission{Form: p.about[person].Name, Request: p.about[person].Request, Values: values}
 }
@@ -305,6 +366,9 @@ func (p *paper) OpenHome(person string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	page := p.show(card)
+	if p.flaw == "pages are never brought up to date" && p.homes[person] != nil {
+		return nil
+	}
 	p.homes[person] = &page
 	if p.flaw == "pages are everybody's" {
 		p.homes[Ben] = &page
