@@ -162,18 +162,6 @@ func (w *workspace) told(person string) func() []message {
 	return func() []message { w.Helper(); return w.personal(person) }
 }
 
-// now is a message as it is now.
-func (w *workspace) now(m message) message {
-	w.Helper()
-	for _, each := range w.messages(m.Channel) {
-		if each.TS == m.TS {
-			return each
-		}
-	}
-	w.Fatalf("the message is gone: %s", m.Text)
-	return m
-}
-
 // story is what a message's notification said over time, as the app posted and updated it.
 func (w *workspace) story(m message) []string {
 	w.Helper()
