@@ -13,11 +13,16 @@ import (
 	"elevate/workflows/audit"
 )
 
+// growth is how often the log on disk grows before a kill.
+type growth int
+
+func (n growth) String() string { return fmt.Sprintf("grown %d times", int(n)) }
+
 // TestEvidenceSurvivesKillsWhileItIsDrained makes refusals, which are on record when they are answered, and kills the
 // bot when the log on disk has just grown for the first, second, … time. Every answered refusal is in the log once.
 func TestEvidenceSurvivesKillsWhileItIsDrained(t *testing.T) {
 	t.Parallel()
-	together(t, []int{1, 2, 3, 4}, func(n int) string { return fmt.Sprintf("grown %d times", n) }, func(t *testing.T, n int) {
+	together(t, []growth{1, 2, 3, 4}, func(t *testing.T, n growth) {
 		s := openSite(t, "a")
 		var sent, answered int64
 		for range 2 {
@@ -47,7 +52,7 @@ func TestEvidenceSurvivesKillsWhileItIsDrained(t *testing.T) {
 }
 
 // refusedUntilGrown has calls refused, by everybody at once, until the log has grown n times, and kills the bot then.
-func (s *site) refusedUntilGrown(n int) (sent, answered int64) {
+func (s *site) refusedUntilGrown(n growth) (sent, answered int64) {
 	s.Helper()
 	var calls, known atomic.Int64
 	var all sync.WaitGroup

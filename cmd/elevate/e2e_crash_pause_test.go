@@ -9,9 +9,17 @@ import (
 	"elevate/workflows/access"
 )
 
-// TestPausedPastTheEnd stops the one bot there is, as a laptop that is closed does, and continues it late.
-func TestPausedPastTheEnd(t *testing.T) {
+func TestPause(t *testing.T) {
 	t.Parallel()
+	together(t, []scenario{
+		{"past the end", pausedPastTheEnd},
+		{"within an activation", lateActivationIsUndone},
+		{"within a deactivation", pausedWithinADeactivation},
+	}, func(t *testing.T, s scenario) { s.run(t) })
+}
+
+// pausedPastTheEnd stops the one bot there is, as a laptop that is closed does, and continues it late.
+func pausedPastTheEnd(t *testing.T) {
 	s := openSite(t, "a")
 	ids := s.asks(2 * time.Second)
 	if err := s.approves(s.bots[0], ids); err != nil {
@@ -57,10 +65,9 @@ func (s *site) other(paused *e2etest.Bot) *e2etest.Bot {
 	return s.bots[0]
 }
 
-// TestLateActivationIsUndone pauses a replica while its call to the target is on the way. The other one takes over and
+// lateActivationIsUndone pauses a replica while its call to the target is on the way. The other one takes over and
 // ends the grant; only then does the first call arrive, and the replica go on.
-func TestLateActivationIsUndone(t *testing.T) {
-	t.Parallel()
+func lateActivationIsUndone(t *testing.T) {
 	s := openSite(t, "a", "b")
 	came, resume := s.within(moment{verb: "activate"})
 	ids := s.asks(7 * time.Second)
@@ -86,9 +93,8 @@ func TestLateActivationIsUndone(t *testing.T) {
 	}
 }
 
-// TestPausedWithinADeactivation pauses a replica in the same way while it takes access away.
-func TestPausedWithinADeactivation(t *testing.T) {
-	t.Parallel()
+// pausedWithinADeactivation pauses a replica in the same way while it takes access away.
+func pausedWithinADeactivation(t *testing.T) {
 	s := openSite(t, "a", "b")
 	came, resume := s.within(moment{verb: "deactivate"})
 	ids := s.asks(lease - time.Second) // so that an activation that waits for a lease comes too late

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -263,3 +265,37 @@ func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
 	}
 	return events
 }
+
+// together runs subtests side by side, all of them at once: they mostly wait.
+func together[C fmt.Stringer](t *testing.T, cases []C, run func(*testing.T, C)) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, c := range cases {
+		all.Go(func() { t.Run(c.String(), func(t *testing.T) { run(t, c) }) })
+	}
+}
+
+// until waits for something that a step signals.
+func (s *site) until(done <-chan struct{}, what string) {
+	s.Helper()
+	select {
+	case <-done:
+	case <-time.After(patient):
+		s.Fatalf("not within %s: %s", patient, what)
+	}
+}
+
+// past waits until a time is over.
+func (s *site) past(at time.Time) {
+	ctx, cancel := context.WithDeadline(s.Context(), at)
+	defer cancel()
+	<-ctx.Done()
+}
+
+// scenario is a test among those that run together.
+type scenario struct {
+	name string
+	run  func(*testing.T)
+}
+
+func (s scenario) String() string { return s.name }

@@ -14,11 +14,23 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"elevate/cmd/elevate/e2etest"
+	"elevate/storage/redis"
 	"elevate/workflows/access"
 )
 
 // grace is for how long a stop lets calls under way go on, and what else a stop may take on a busy machine.
 const grace = 10*time.Second + haste
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	together(t, []scenario{
+		{"calls under way finish", callsUnderWayFinish},
+		{"what hangs is cut off", whatHangsIsCutOff},
+		{"store stops too", embeddedStoreStopsToo},
+		{"store outlives a kill", embeddedStoreOutlivesAKill},
+		{"folder in use", folderInUseIsRefused},
+	}, func(t *testing.T, s scenario) { s.run(t) })
+}
 
 // stopping asks a bot to end, and gives what comes when it has. It returns when the bot takes no more calls.
 func stopping(t *testing.T, b *e2etest.Bot) (stopped <-chan struct{}) {
@@ -38,10 +50,9 @@ func stopping(t *testing.T, b *e2etest.Bot) (stopped <-chan struct{}) {
 	return done
 }
 
-// TestStopLetsCallsUnderWayFinish stops the bot while the target works on an activation and while a caller of the API
+// callsUnderWayFinish stops the bot while the target works on an activation and while a caller of the API
 // waits for the target's list of holders.
-func TestStopLetsCallsUnderWayFinish(t *testing.T) {
-	t.Parallel()
+func callsUnderWayFinish(t *testing.T) {
 	s := openSite(t, "a")
 	resume, came := make(chan struct{}), make(chan struct{}, 2)
 	hold := func(judged) bool {
@@ -84,9 +95,8 @@ func TestStopLetsCallsUnderWayFinish(t *testing.T) {
 	}
 }
 
-// TestStopCutsOffWhatHangs stops the bot while the target does not answer at all.
-func TestStopCutsOffWhatHangs(t *testing.T) {
-	t.Parallel()
+// whatHangsIsCutOff stops the bot while the target does not answer at all.
+func whatHangsIsCutOff(t *testing.T) {
 	s := openSite(t, "a")
 	came := make(chan struct{})
 	s.judge.once(moment{verb: "activate"}, func(judged) bool {
@@ -111,6 +121,7 @@ func TestStopCutsOffWhatHangs(t *testing.T) {
 // openEmbedded starts a site whose one bot has no store configured, and gives the redis-server that it runs as a child.
 func openEmbedded(t *testing.T) (s *site, child func() int) {
 	t.Helper()
+	redis.Quiet() // that nobody answers is what is asked about
 	s = &site{T: t, judge: startJudge(t)}
 	child = func() (pid int) {
 		client := goredis.NewClient(&goredis.Options{Network: "unix", Addr: filepath.Join(s.bots[0].Dir, "data", "redis.sock"), DialerRetries: 1, MaxRetries: -1})
@@ -139,9 +150,8 @@ func openEmbedded(t *testing.T) (s *site, child func() int) {
 	return s, child
 }
 
-// TestEmbeddedStoreStopsWithTheBot stops the bot in the middle of grants and starts it again: all is there.
-func TestEmbeddedStoreStopsWithTheBot(t *testing.T) {
-	t.Parallel()
+// embeddedStoreStopsToo stops the bot in the middle of grants and starts it again: all is there.
+func embeddedStoreStopsToo(t *testing.T) {
 	s, child := openEmbedded(t)
 	ids := s.asks(6 * time.Second)
 	if err := s.approves(s.bots[0], ids); err != nil {
@@ -166,9 +176,8 @@ func TestEmbeddedStoreStopsWithTheBot(t *testing.T) {
 	s.finish(ids, up)
 }
 
-// TestEmbeddedStoreOutlivesAKill: the child of a bot that was killed goes on, and the next start takes it over.
-func TestEmbeddedStoreOutlivesAKill(t *testing.T) {
-	t.Parallel()
+// embeddedStoreOutlivesAKill: the child of a bot that was killed goes on, and the next start takes it over.
+func embeddedStoreOutlivesAKill(t *testing.T) {
 	s, child := openEmbedded(t)
 	ids := s.asks(4 * time.Second)
 	if err := s.approves(s.bots[0], ids); err != nil {
@@ -187,9 +196,8 @@ func TestEmbeddedStoreOutlivesAKill(t *testing.T) {
 	s.finish(ids, up)
 }
 
-// TestFolderInUseIsRefused starts a second bot on the folder of one that runs.
-func TestFolderInUseIsRefused(t *testing.T) {
-	t.Parallel()
+// folderInUseIsRefused starts a second bot on the folder of one that runs.
+func folderInUseIsRefused(t *testing.T) {
 	s, child := openEmbedded(t)
 	pid := child()
 	out := e2etest.Elevate(t, s.bots[0].Dir, "serve")
