@@ -178,8 +178,8 @@ func (o *office) ends(shown message, cut <-chan severed) {
 	case <-time.After(o.last + soon):
 		o.Fatal("the session that did SET ROLE goes on after the end")
 	}
-	o.mayNot("ana")
 	o.expect(o.inChannel, "Ended. Removed at", "1 open session ended", "verified by reading the target back")
+	o.mayNot("ana")
 	o.expect(o.below(shown), "Ended. Removed at")
 	o.expect(o.told("ana"), "Access has ended", "verified by reading the target back")
 	o.tells(shown)
