@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -21,42 +22,44 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request) {
 	if !Read(w, r, &in) {
 		return
 	}
-	who, ok := s.admit(w, r, in.place)
-	if !ok {
-		return
-	}
 	text := strings.TrimSpace(in.Text)
-	if n := utf8.RuneCountInString(text); n == 0 || n > maxText {
-		Fail(w, http.StatusUnprocessableEntity, "Write something, of at most 4,000 characters.")
+	words, called := commandWords(text)
+	called = called || strings.HasPrefix(in.Room, "@") && !strings.HasPrefix(text, "/")
+	why := ""
+	switch n := utf8.RuneCountInString(text); {
+	case n == 0 || n > maxText:
+		why = "Write something, of at most 4,000 characters."
+	case called:
+	case strings.HasPrefix(text, "/"):
+		why = "The one command here is /elevate. Type /elevate help to see what it can do."
+	case in.Room == "":
+		why = "Open a channel to write in it."
+	}
+	if why != "" {
+		Fail(w, http.StatusUnprocessableEntity, why)
 		return
 	}
-	words, called := commandWords(text)
-	private := strings.HasPrefix(in.Room, "@")
-	switch {
-	case called, private && !strings.HasPrefix(text, "/"):
-		s.command(w, r, in.place, who, text, words)
-	case strings.HasPrefix(text, "/"):
-		Fail(w, http.StatusUnprocessableEntity, "The one command here is /elevate. Type /elevate help to see what it can do.")
-	case in.Room == "":
-		Fail(w, http.StatusUnprocessableEntity, "Open a channel to write in it.")
-	default:
-		if err := s.chat.say(r.Context(), in.Person, in.Room, text); err != nil {
-			s.log.WarnContext(r.Context(), "line not posted", "person", in.Person, "room", in.Room, "err", err)
+	s.act(w, r, in.place, func(ctx context.Context, who bot.Who) answer {
+		if called {
+			return s.command(ctx, in.place, who, text, words)
 		}
-		Reply(w, http.StatusOK, answer{})
-	}
+		if err := s.chat.say(ctx, in.Person, in.Room, text); err != nil {
+			s.log.WarnContext(ctx, "line not posted", "person", in.Person, "room", in.Room, "err", err)
+		}
+		return answer{}
+	})
 }
 
 // command hands a command to the bot. What was typed is shown to its writer above the answer; a form needs no echo.
-func (s *Server) command(w http.ResponseWriter, r *http.Request, at place, who bot.Who, text, words string) {
+func (s *Server) command(ctx context.Context, at place, who bot.Who, text, words string) answer {
 	typed, answered := s.chat.take(), s.chat.take()
-	a := s.talker.Command(r.Context(), who, words)
+	a := s.talker.Command(ctx, who, words)
 	if a.Card != nil && at.Room != "" {
-		if err := s.chat.echo(r.Context(), at.Person, at.Room, typed, text); err != nil {
-			s.log.WarnContext(r.Context(), "command not shown", "person", at.Person, "room", at.Room, "err", err)
+		if err := s.chat.echo(ctx, at.Person, at.Room, typed, text); err != nil {
+			s.log.WarnContext(ctx, "command not shown", "person", at.Person, "room", at.Room, "err", err)
 		}
 	}
-	s.answer(w, r, at, answered, a)
+	return s.answer(ctx, at, answered, a)
 }
 
 // commandWords gives the words after /elevate, or the text itself where the bot was not called.

@@ -63,6 +63,7 @@ type Server struct {
 	aside     *Aside
 	log       *slog.Logger
 	token     string
+	deeds     deeds
 	handler   http.Handler
 }
 
@@ -112,7 +113,12 @@ type place struct {
 	Person  access.PersonID `json:"person"`
 	Room    string          `json:"room"`
 	Message string          `json:"message"` // the message that was clicked, or that the form was opened from
+	// Deed names this very act, for the page to send it again where it heard no answer.
+	Deed string `json:"deed"`
 }
+
+// longestDeed is more than a UUID, which is what the page draws.
+const longestDeed = 64
 
 // answer is what a page is told at once. A card is also whispered into the room, unless there is none.
 type answer struct {
@@ -174,15 +180,13 @@ func (s *Server) click(w http.ResponseWriter, r *http.Request) {
 	if !Read(w, r, &in) {
 		return
 	}
-	who, ok := s.admit(w, r, in.place)
-	if !ok {
-		return
-	}
-	c := bot.Click{Action: in.Action, Request: in.Request}
-	if m, ok := s.chat.find(in.Person, in.Message); ok && m.Only == "" {
-		c.Message = m.Ref
-	}
-	s.answer(w, r, in.place, "", s.talker.Click(r.Context(), who, c))
+	s.act(w, r, in.place, func(ctx context.Context, who bot.Who) answer {
+		c := bot.Click{Action: in.Action, Request: in.Request}
+		if m, ok := s.chat.find(in.Person, in.Message); ok && m.Only == "" {
+			c.Message = m.Ref
+		}
+		return s.answer(ctx, in.place, "", s.talker.Click(ctx, who, c))
+	})
 }
 
 // filled is a form as the page sends it.
@@ -206,30 +210,49 @@ func (s *Server) fill(w http.ResponseWriter, r *http.Request, do func(context.Co
 	if !Read(w, r, &in) {
 		return
 	}
-	who, ok := s.admit(w, r, in.place)
+	s.act(w, r, in.place, func(ctx context.Context, who bot.Who) answer {
+		a := do(ctx, who, bot.Submission{Form: in.Form, Request: in.Request, Values: in.Values})
+		return s.answer(ctx, in.place, "", a)
+	})
+}
+
+// act lets somebody do something, once however often the page sends it, and whether or not the page waits for the answer.
+func (s *Server) act(w http.ResponseWriter, r *http.Request, at place, do func(context.Context, bot.Who) answer) {
+	who, ok := s.admit(w, r, at)
 	if !ok {
 		return
 	}
-	s.answer(w, r, in.place, "", do(r.Context(), who, bot.Submission{Form: in.Form, Request: in.Request, Values: in.Values}))
+	if len(at.Deed) > longestDeed {
+		Fail(w, http.StatusBadRequest, "That is not what this page sends: a deed's name of this length.")
+		return
+	}
+	key := at.Deed
+	if key != "" {
+		key = r.URL.Path + " " + string(at.Person) + " " + key
+	}
+	ctx := context.WithoutCancel(r.Context())
+	Reply(w, http.StatusOK, s.deeds.once(key, func() answer { return do(ctx, who) }))
 }
 
-// answer whispers a card where it was asked for, under a reference taken before or none, and sends the rest to the page.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place, ref string, a bot.Answer) {
+// answer whispers a card where it was asked for, under a reference taken before or none, and gives what the page is told.
+func (s *Server) answer(ctx context.Context, at place, ref string, a bot.Answer) answer {
 	out := answer{Errors: a.Errors}
 	if a.Form != nil {
 		out.Form = viewForm(*a.Form)
 	}
-	if a.Card != nil {
-		out.Card = viewCard(*a.Card)
-		if at.Room != "" {
-			thread := at.Message
-			if strings.HasPrefix(at.Room, "@") {
-				thread = ""
-			}
-			if err := s.chat.whisper(r.Context(), at.Person, at.Room, thread, ref, *a.Card); err != nil {
-				s.log.WarnContext(r.Context(), "answer not shown", "person", at.Person, "room", at.Room, "err", err)
-			}
-		}
+	if a.Card == nil {
+		return out
 	}
-	Reply(w, http.StatusOK, out)
+	out.Card = viewCard(*a.Card)
+	if at.Room == "" {
+		return out
+	}
+	thread := at.Message
+	if strings.HasPrefix(at.Room, "@") {
+		thread = ""
+	}
+	if err := s.chat.whisper(ctx, at.Person, at.Room, thread, ref, *a.Card); err != nil {
+		s.log.WarnContext(ctx, "answer not shown", "person", at.Person, "room", at.Room, "err", err)
+	}
+	return out
 }

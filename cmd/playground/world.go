@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -46,12 +47,15 @@ type world struct {
 	clock    *clock
 	server   *embedded.Server
 	store    *redis.Store
+	service  *workflows.Service
 	runner   *workflows.Runner
 	courier  *bot.Courier
 	digester *bot.Digester
 	daily    *config.Digest
 	drainer  *audit.Drainer
 	evidence string // folder of the audit log, removed at the end
+	panel    *panel
+	orders   http.Handler // what the panel's buttons do
 	page     *web.Server
 }
 
@@ -107,7 +111,8 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 		return problems
 	}
 	directory := cfg.Directory()
-	service, err := workflows.New(workflows.Config{
+	var err error
+	w.service, err = workflows.New(workflows.Config{
 		Store: w.store, Directory: directory, Policies: cfg.Set, Roles: cfg.Roles, Connectors: made,
 		Administrator: cfg.Administrator, Auditor: cfg.Auditor, AuditHealthy: w.drainer.Healthy,
 		OverdueAfter: cfg.OverdueAfter, NoticeBefore: cfg.NoticeBefore, Now: w.clock.Now, Logger: log,
@@ -115,9 +120,9 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	w.runner = workflows.NewRunner(service, workflows.RunnerConfig{Lease: lease, CallTimeout: callTimeout, MaxSleep: nap, Grace: time.Second})
+	w.runner = workflows.NewRunner(w.service, workflows.RunnerConfig{Lease: lease, CallTimeout: callTimeout, MaxSleep: nap, Grace: time.Second})
 	talk, err := bot.New(bot.Config{
-		Service: service, Directory: directory, Channel: channelOf(cfg), Location: cfg.Digest.Location, Now: w.clock.Now, Logger: log,
+		Service: w.service, Directory: directory, Channel: channelOf(cfg), Location: cfg.Digest.Location, Now: w.clock.Now, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -129,36 +134,37 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	if w.digester, err = bot.NewDigester(bot.DigestConfig{
-		At: cfg.Digest.At, Location: cfg.Digest.Location, Channels: cfg.Digest.Channel, Service: service, Store: w.store,
+		At: cfg.Digest.At, Location: cfg.Digest.Location, Channels: cfg.Digest.Channel, Service: w.service, Store: w.store,
 		Poll: time.Second, Now: w.clock.Now, Logger: log,
 	}); err != nil {
 		return err
 	}
-	return w.openPage(cfg, service, talk, chat, target, log)
+	return w.openPage(cfg, talk, chat, target, log)
 }
 
 // openPage makes the page: the chat, and the panel beside it.
-func (w *world) openPage(cfg *config.Config, service *workflows.Service, talk *bot.Bot, chat *web.Chat, target *demo.Target, log *slog.Logger) error {
+func (w *world) openPage(cfg *config.Config, talk *bot.Bot, chat *web.Chat, target *demo.Target, log *slog.Logger) error {
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return err
 	}
 	var digests atomic.Int64
-	p := &panel{
-		clock: w.clock, store: w.store, service: service, target: target, roles: cfg.Roles,
+	w.panel = &panel{
+		clock: w.clock, store: w.store, service: w.service, target: target, roles: cfg.Roles,
 		trail:  &trail{dir: w.evidence, head: w.drainer.Head, name: namesOf(cfg)},
 		faults: &faults{target: target, now: wellBehaved}, digests: func() int { return int(digests.Load()) },
 	}
-	do := &doer{panel: p, log: log, digest: func(ctx context.Context) error {
+	do := &doer{panel: w.panel, log: log, digest: func(ctx context.Context) error {
 		err := w.digester.Now(ctx)
 		if err == nil {
 			digests.Add(1)
 		}
 		return err
 	}}
+	w.orders = do.handler()
 	w.page, err = web.NewServer(web.Config{
-		Title: "Elevate playground", Chat: chat, Talker: talk, Catalogue: service, Logger: log,
-		Aside: &web.Aside{Files: files, Do: do.handler(), Feed: p.feed},
+		Title: "Elevate playground", Chat: chat, Talker: talk, Catalogue: w.service, Logger: log,
+		Aside: &web.Aside{Files: files, Do: w.orders, Feed: w.panel.feed},
 	})
 	return err
 }
@@ -197,12 +203,7 @@ func (w *world) start(ctx context.Context, g *errgroup.Group) {
 
 // digest sends the daily digest from the first hour of one on that comes after the start: there is no yesterday here.
 func (w *world) digest(ctx context.Context) error {
-	first := w.clock.Now().In(w.daily.Location)
-	y, m, d := first.Date()
-	due := time.Date(y, m, d, w.daily.Hour, w.daily.Minute, 0, 0, w.daily.Location)
-	if !due.After(first) {
-		due = due.AddDate(0, 0, 1)
-	}
+	due := firstDigest(w.clock.Now(), w.daily)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for w.clock.Now().Before(due) {
@@ -213,6 +214,16 @@ func (w *world) digest(ctx context.Context) error {
 		}
 	}
 	return w.digester.Run(ctx)
+}
+
+// firstDigest is the first hour of a digest after a moment.
+func firstDigest(now time.Time, daily *config.Digest) time.Time {
+	y, m, d := now.In(daily.Location).Date()
+	due := time.Date(y, m, d, daily.Hour, daily.Minute, 0, 0, daily.Location)
+	if !due.After(now) {
+		due = time.Date(y, m, d+1, daily.Hour, daily.Minute, 0, 0, daily.Location)
+	}
+	return due
 }
 
 // close gives everything back.

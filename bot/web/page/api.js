@@ -5,11 +5,13 @@ const token = document.querySelector('meta[name="elevate-token"]').content;
 /** Refused is a "no" of the server, with a sentence to show. */
 export class Refused extends Error {}
 
-async function ask(path, options = {}) {
+async function ask(path, options = {}, tries = 1) {
   let response;
   try {
     response = await fetch(path, { ...options, headers: { "X-Elevate-Token": token, ...options.headers } });
-  } catch {
+  } catch (err) {
+    if (err.name === "AbortError") throw err;
+    if (tries > 1) return ask(path, options, tries - 1);
     throw new Refused("The server does not answer. Is it still running?");
   }
   if (response.ok) return response;
@@ -27,6 +29,14 @@ export async function post(path, body = {}) {
   const response = await ask(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
   });
+  return response.json();
+}
+
+/** deed posts something that somebody does, and posts it again where no answer came: by its name it is done once. */
+export async function deed(path, body) {
+  const response = await ask(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...body, deed: crypto.randomUUID() }),
+  }, 2);
   return response.json();
 }
 
@@ -53,7 +63,7 @@ export function stream(path, query, handle, connected) {
         pause = 250;
         await events(response.body, handle);
       } catch (err) {
-        if (!(err instanceof Refused) && err.name !== "AbortError" && !(err instanceof TypeError)) throw err;
+        if (!(err instanceof Refused) && err.name !== "AbortError" && !(err instanceof TypeError)) throw err; // not the line's fault
       }
       if (!stopped) {
         connected(false);

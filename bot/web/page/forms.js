@@ -1,6 +1,6 @@
 // Forms of the bot as dialogs: inline errors, inputs that ask for the form anew, and search among very many.
 import { byId, fill, h } from "./dom.js";
-import { get, post, Refused } from "./api.js";
+import { deed, get, post, Refused } from "./api.js";
 import { part } from "./cards.js";
 import { state } from "./state.js";
 
@@ -42,7 +42,7 @@ async function submit(el, current, send, general) {
   send.disabled = true;
   general.textContent = "";
   try {
-    const answer = await post("/chat/submit", body(current));
+    const answer = await deed("/chat/submit", body(current));
     if (answer.errors && Object.keys(answer.errors).length > 0) {
       mark(current, answer.errors, general);
       return;

@@ -1,6 +1,6 @@
 // The page: who one is, which room is open, and what is done there.
 import { avatar, byId, fill, h, icon, toast } from "./dom.js";
-import { get, post, Refused, stream } from "./api.js";
+import { deed, get, Refused, stream } from "./api.js";
 import { card } from "./cards.js";
 import { composer, hint, write } from "./composer.js";
 import { confirmed, tell } from "./dialog.js";
@@ -129,7 +129,7 @@ const where = (message = null) => ({ person: state.me.id, room: state.room, mess
 async function send(text) {
   try {
     const at = where();
-    respond(await post("/chat/say", { ...at, text }), at);
+    respond(await deed("/chat/say", { ...at, text }), at);
     toEnd();
     return true;
   } catch (err) {
@@ -144,7 +144,7 @@ async function act(button, message, el) {
   const at = where(message);
   el.disabled = true;
   try {
-    respond(await post("/chat/click", { ...at, action: button.action, request: button.request ?? "" }), at);
+    respond(await deed("/chat/click", { ...at, action: button.action, request: button.request ?? "" }), at);
   } catch (err) {
     refused(err);
   } finally {
