@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"elevate/bot"
@@ -44,8 +45,31 @@ type Office struct {
 	People []access.Person
 
 	target *demo.Target
+	unsent atomic.Int64 // messages that the chat did not take
 	mu     sync.Mutex
 	now    time.Time
+}
+
+// watched is a chat of which the office knows how often it fails.
+type watched struct {
+	bot.Chat
+	office *Office
+}
+
+func (w watched) Post(ctx context.Context, to bot.Address, c bot.Card) (string, error) {
+	ref, err := w.Chat.Post(ctx, to, c)
+	return ref, w.noticed(err)
+}
+
+func (w watched) Update(ctx context.Context, ref string, c bot.Card) error {
+	return w.noticed(w.Chat.Update(ctx, ref, c))
+}
+
+func (w watched) noticed(err error) error {
+	if err != nil {
+		w.office.unsent.Add(1)
+	}
+	return err
 }
 
 // Now is the office's time.
@@ -104,8 +128,8 @@ func (o *Office) openStore(t T, chat string) {
 
 // work sets runner and courier going until the end of the test.
 func (o *Office) work(t T, chat bot.Chat) {
-	const nap = 5 * time.Millisecond
-	courier, err := bot.NewCourier(bot.CourierConfig{Bot: o.Bot, Store: o.Store, Chat: chat, Now: o.Now, Poll: nap})
+	const nap = 10 * time.Millisecond
+	courier, err := bot.NewCourier(bot.CourierConfig{Bot: o.Bot, Store: o.Store, Chat: watched{chat, o}, Now: o.Now, Poll: nap})
 	must(t, err)
 	runner := workflows.NewRunner(o.Service, workflows.RunnerConfig{MaxSleep: nap, Lease: time.Minute, Grace: time.Millisecond})
 	ctx, stop := context.WithCancel(context.Background())

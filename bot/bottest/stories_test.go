@@ -10,7 +10,7 @@ import (
 // patience is how long a story on paper waits for what takes its time; a flawed one waits in vain.
 const (
 	patience   = 20 * time.Second
-	impatience = 1500 * time.Millisecond
+	impatience = time.Second
 )
 
 // slowPaper is paper behind which a whole office works: what it shows comes in its own time.
