@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"time"
 
 	"elevate/bot"
@@ -32,8 +33,8 @@ func (s *Slack) record(ctx context.Context, c clicked, key string) {
 	s.log.Error("a click could not be recorded", "action", string(c.Click.Action),
 		"request_id", string(c.Click.Request), "account", c.Place.User, "err", err)
 	says := saysStore
-	if errors.Is(err, context.DeadlineExceeded) {
-		says = saysUnsure
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+		says = saysUnsure // the store may have it all the same
 	}
 	s.afterwards(func(ctx context.Context) error { return s.tell(ctx, c.Place, says) })
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -501,6 +502,20 @@ func TestStoreThatFailsMeansNothingIsDone(t *testing.T) {
 		}
 		if n := k.countHeard("U0BEN"); n != 0 {
 			t.Error("the click was done all the same")
+		}
+	})
+}
+
+func TestStoreThatAnswersTooLateMayHaveTheClick(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, k *kit) {
+		m := k.posted(t)
+		k.store.breakDown(fmt.Errorf("redis: deliver: %w", os.ErrDeadlineExceeded), nil) // of the connection, not of the context
+		before := len(k.fake.Whispers("C0ACCESS"))
+		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
+		k.fake.Await(t, "word that it may not be recorded", func() bool { return len(k.fake.Whispers("C0ACCESS")) == before+1 })
+		if got := k.fake.Whispers("C0ACCESS")[before].Text; got != saysUnsure {
+			t.Errorf("told %q", got)
 		}
 	})
 }
