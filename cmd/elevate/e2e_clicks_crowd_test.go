@@ -46,9 +46,12 @@ func gather(t *testing.T) *crowd {
 	for _, b := range c.bots { // so that Slack's word on everybody is known: the fake is no faster than Elevate
 		c.slack.OverHTTP("http://" + b.Address())
 		for _, who := range everybody() {
-			if ack := c.slack.As(member(who)).Type("C0ACCESS", "mine"); !strings.Contains(ack.Text(), "open requests") {
-				t.Fatalf("%s is not known: %v %s", who, ack.Err, ack.Body)
-			}
+			eventually(t, func() error {
+				if ack := c.slack.As(member(who)).Type("C0ACCESS", "mine"); !strings.Contains(ack.Text(), "open requests") {
+					return fmt.Errorf("%s is not known: %v %s", who, ack.Err, ack.Body)
+				}
+				return nil
+			})
 		}
 	}
 	c.heard = len(c.slack.Whispers("C0ACCESS"))
