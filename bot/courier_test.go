@@ -116,7 +116,11 @@ func (w *wall) told() string {
 func (w *wall) status(ref string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return partText(w.cards[ref].Parts[0])
+	card, ok := w.cards[ref]
+	if !ok {
+		return ""
+	}
+	return partText(card.Parts[0])
 }
 
 // round is a courier at work in a bubble of its own time.
