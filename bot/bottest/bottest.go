@@ -9,6 +9,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"elevate/bot"
 )
@@ -65,6 +66,22 @@ type Rig interface {
 	Break(down bool)
 	// Await waits until something is so that takes its time, as long as a slow machine may need; false: it never was.
 	Await(is func() bool) bool
+}
+
+// Await looks every few milliseconds until something is so: what a Rig's Await is where nothing tells it of changes.
+func Await(patience time.Duration, is func() bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // Shown is something as a person sees it.

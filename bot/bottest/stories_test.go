@@ -1,7 +1,6 @@
 package bottest
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
@@ -19,20 +18,7 @@ type slowPaper struct {
 	patience time.Duration
 }
 
-func (p slowPaper) Await(is func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), p.patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
+func (p slowPaper) Await(is func() bool) bool { return Await(p.patience, is) }
 
 // paperStage is a stage with a flaw.
 func paperStage(flaw string, patience time.Duration) Stage {
