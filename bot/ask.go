@@ -139,7 +139,6 @@ func (b *Bot) submit(ctx context.Context, who Who, p access.Person, d draft) (An
 		if err != nil {
 			return Answer{}, err
 		}
-		b.cfg.Acted()
 	}
 	v := b.look(ctx, r)
 	c := Card{Name: "sent", Title: "Request sent", Summary: v.asksPlain()}

@@ -35,11 +35,10 @@ type Config struct {
 	Channel func(policy, chat string) string
 	// Location is the zone of times in plain text, which no chat can turn into the reader's own. Nil: UTC.
 	Location *time.Location
-	// Acted is called after a person changed something, so that couriers and runners need not wait for their next look.
-	// Nil: nobody is told.
-	Acted  func()
-	Now    func() time.Time // nil: time.Now
-	Logger *slog.Logger     // nil: discarded
+	// TurnedAway is told of an account that was refused because it is linked to nobody. Nil: nobody is told.
+	TurnedAway func(ctx context.Context, by access.Actor, code string)
+	Now        func() time.Time // nil: time.Now
+	Logger     *slog.Logger     // nil: discarded
 }
 
 // Bot answers what people type, click and submit, in any chat. Its methods read and write the store and never call a
@@ -61,8 +60,8 @@ func New(cfg Config) (*Bot, error) {
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
 	}
-	if cfg.Acted == nil {
-		cfg.Acted = func() {}
+	if cfg.TurnedAway == nil {
+		cfg.TurnedAway = func(context.Context, access.Actor, string) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -600,6 +600,55 @@ func TestADirectoryThatIsAwayDelaysPersonalMessagesOnly(t *testing.T) {
 	})
 }
 
+func TestOnlyAReferenceThatIsLostIsSentTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRound(t)
+		r.queue.failTold = errors.New("redis: connection refused")
+		r.queue.put("web", request(), workflows.NoteSubmitted)
+		r.during(t, func() {
+			time.Sleep(10 * time.Second)
+			r.queue.mu.Lock()
+			r.queue.failTold = nil
+			r.queue.mu.Unlock()
+			time.Sleep(time.Minute)
+		}, r.courier(t))
+		if got, want := r.wall.told(), lines("post request C-production", "post request C-production"); got != want || r.queue.left() != 0 {
+			t.Errorf("told\n%s\nwant\n%s", got, want)
+		}
+		if !strings.Contains(r.log.String(), "may be sent once more") {
+			t.Errorf("the operators are not told: %s", r.log)
+		}
+	})
+}
+
+func TestAChatThatPanicsHarmsOneTopicOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRound(t)
+		panicked := false
+		r.wall.fault = func(_ string, c Card) error {
+			if strings.Contains(c.Title, "07kq4-00000") && !panicked {
+				panicked = true
+				panic("nil map")
+			}
+			return nil
+		}
+		for i := range 2 {
+			rec := request()
+			rec.ID = access.RequestID(fmt.Sprintf("07kq4-0000%d", i))
+			r.queue.put("web", rec, workflows.NoteSubmitted)
+		}
+		r.during(t, func() { time.Sleep(2 * time.Minute) }, r.courier(t))
+		if n := strings.Count(r.wall.told(), "post request"); n != 2 || r.queue.left() != 0 {
+			t.Errorf("told\n%s", r.wall.told())
+		}
+		if !strings.Contains(r.log.String(), "nil map") {
+			t.Errorf("the log knows nothing of the panic: %s", r.log)
+		}
+	})
+}
+
 func TestACourierNeedsItsParts(t *testing.T) {
 	t.Parallel()
 	r := newRound(t)

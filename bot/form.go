@@ -191,7 +191,6 @@ func (b *Bot) deny(ctx context.Context, who Who, p access.Person, s Submission) 
 	if _, err := b.cfg.Service.Decide(ctx, who.actor(p), s.Request, workflows.Decision{Verdict: access.Deny, Reason: reason}); err != nil {
 		return Answer{}, err
 	}
-	b.cfg.Acted()
 	return b.private("done", "Request ", Mono(string(s.Request)), " is denied. No access was granted."), nil
 }
 

@@ -129,4 +129,6 @@ func backoff(n int) time.Duration {
 }
 
 // jittered is at least d and at most a fifth more.
-func jittered(d time.Duration) time.Duration { return d + rand.N(d/5+1) }
+func jittered(d time.Duration) time.Duration {
+	return d + rand.N(d/5+1) //nolint:gosec // keeps no secret
+}

@@ -20,6 +20,7 @@ func (b *Bot) person(ctx context.Context, who Who) (access.Person, *Card) {
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		b.log.Info("an account that is linked to nobody was refused", "chat", who.Chat, "account", who.Account)
+		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, "unlinked_account")
 		return p, &Card{Name: "unknown", Summary: "This account is not linked to anybody in Elevate.", Parts: []Part{
 			Text{Spans: say("Elevate does not know whose account this is, so nothing was done.")},
 			Text{Spans: say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")},
@@ -252,7 +253,6 @@ func (b *Bot) approve(ctx context.Context, who Who, p access.Person, id access.R
 	if err != nil {
 		return Answer{}, err
 	}
-	b.cfg.Acted()
 	if onMessage {
 		return Answer{}, nil
 	}
@@ -265,7 +265,6 @@ func (b *Bot) cancel(ctx context.Context, who Who, p access.Person, id access.Re
 	if err != nil {
 		return Answer{}, err
 	}
-	b.cfg.Acted()
 	if r.State == access.Deactivating {
 		return b.private("done", "The access was being set up, so it is being taken back. You are told when it is gone."), nil
 	}
@@ -277,7 +276,6 @@ func (b *Bot) end(ctx context.Context, who Who, p access.Person, id access.Reque
 	if err != nil {
 		return Answer{}, err
 	}
-	b.cfg.Acted()
 	if r.State == access.Cancelled {
 		return b.private("done", "Request ", Mono(string(id)), " had not begun and is cancelled. No access was granted."), nil
 	}
@@ -289,7 +287,6 @@ func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.Re
 	if err != nil {
 		return Answer{}, err
 	}
-	b.cfg.Acted()
 	return b.private("done", "Extended by "+howLong(more)+": it now lasts until ", When(r.EndsAt, DateTime), "."), nil
 }
 

@@ -74,8 +74,7 @@ func TestADirectoryThatIsAwayMeansNo(t *testing.T) {
 func TestARequestIsMadeInOneLine(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
-	acted := 0
-	b, err := New(Config{Service: d, Directory: d, Now: func() time.Time { return noon }, Acted: func() { acted++ }})
+	b, err := New(Config{Service: d, Directory: d, Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,9 +86,6 @@ func TestARequestIsMadeInOneLine(t *testing.T) {
 	}
 	if by := d.records[0].By; by != (access.Actor{Person: "ana", Via: "web", Account: "ana", Address: "192.0.2.7"}) {
 		t.Errorf("asked by %+v", by)
-	}
-	if acted != 1 {
-		t.Errorf("the couriers were told %d times", acted)
 	}
 }
 
@@ -268,6 +264,22 @@ func TestARefusalIsShownInItsOwnWords(t *testing.T) {
 	mustSay(t, b.Click(t.Context(), asAna, Click{Action: ActDeny, Request: theID, Message: "m"}), "The policy decides this request by itself")
 }
 
+func TestAnAccountLinkedToNobodyIsTurnedAwayOnRecord(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	var turned []string
+	b, err := New(Config{Service: d, Directory: d, TurnedAway: func(_ context.Context, by access.Actor, code string) {
+		turned = append(turned, by.Via+" "+by.Account+" "+code)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, b.Command(t.Context(), Who{Chat: "slack", Account: "U0NOBODY"}, "mine"), "does not know whose account this is")
+	if want := []string{"slack U0NOBODY unlinked_account"}; !slices.Equal(turned, want) {
+		t.Errorf("turned away on record: %q, want %q", turned, want)
+	}
+}
+
 func TestSomethingWrongIsOnlyAReferenceToPeople(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -404,7 +416,6 @@ func TestABotNeedsItsParts(t *testing.T) {
 	if b.cfg.Channel("p", "web") != "" || b.now().IsZero() || b.cfg.Location != time.UTC {
 		t.Error("the defaults are not as they are documented")
 	}
-	b.cfg.Acted()
 	if b.log.Enabled(context.Background(), slog.LevelError) {
 		t.Error("a bot without a logger logs")
 	}
