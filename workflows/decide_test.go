@@ -154,6 +154,16 @@ func TestBadSubmissionsSayEverythingAtOnceAndLeaveARefusal(t *testing.T) {
 	}
 }
 
+func TestWhoeverIsTurnedAwayAtTheDoorIsOnRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.service.TurnedAway(t.Context(), access.Actor{Via: "slack", Account: "U0GUEST"}, "guest")
+	events := w.events("")
+	if len(events) != 1 || events[0].Kind != audit.Refused || events[0].Reason != "guest" || events[0].Actor.Account != "U0GUEST" {
+		t.Errorf("recorded as %+v", events)
+	}
+}
+
 func TestTheSameRoleIsNotAskedForTwiceWhileUndecided(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -175,6 +175,12 @@ func (s *Service) refuse(ctx context.Context, by access.Actor, rec *access.Recor
 	return err
 }
 
+// TurnedAway puts on record that a way in refused somebody before any verb was asked: an account that is linked to
+// nobody, a guest, a stranger. code is a fixed word.
+func (s *Service) TurnedAway(ctx context.Context, by access.Actor, code string) {
+	_ = s.refuse(ctx, by, nil, "enter", &access.Refusal{Kind: access.ErrNotAllowed, Code: code}) // its own answer
+}
+
 // person asks the directory about who acts.
 func (s *Service) person(ctx context.Context, id access.PersonID) (access.Person, error) {
 	p, err := s.cfg.Directory.Person(ctx, id)

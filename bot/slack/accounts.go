@@ -52,6 +52,11 @@ func newAccounts(cfg Config, ask func(context.Context, string) (*slack.User, err
 	}
 }
 
+// refusalCodes are the words of the audit log for the sentences above; without Slack's word there is nothing to record.
+var refusalCodes = map[string]string{
+	saysForeign: "foreign_account", saysGuest: "guest", saysGone: "deactivated_account", saysApp: "app_account",
+}
+
 // ours tells whether a payload belongs to the workspace, and the person who caused it with it.
 func (a *accounts) ours(team, enterprise, userTeam string) bool {
 	within := func(id string) bool { return id == a.team || (a.enterprise != "" && id == a.enterprise) }
@@ -158,9 +163,20 @@ func (s *Slack) userInfo(ctx context.Context, user string) (*slack.User, error) 
 	return u, nil
 }
 
-// refusal is the sentence for someone who may not speak to Elevate, or nothing.
+// refusal is the sentence for someone who may not speak to Elevate, or nothing. Whoever is refused for what their
+// account is, is put on record.
 func (s *Slack) refusal(ctx context.Context, user string) string {
-	return s.accounts.refusal(ctx, user, s.tasks.after)
+	says := s.accounts.refusal(ctx, user, s.tasks.after)
+	if code := refusalCodes[says]; code != "" {
+		s.cfg.TurnedAway(ctx, user, code)
+	}
+	return says
+}
+
+// foreign is the sentence for somebody of another workspace, who is put on record.
+func (s *Slack) foreign(ctx context.Context, user string) string {
+	s.cfg.TurnedAway(ctx, user, refusalCodes[saysForeign])
+	return saysForeign
 }
 
 // who is an account as package bot sees it.

@@ -379,11 +379,17 @@ func TestStrangersAreRefused(t *testing.T) {
 	} {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
-			k := setup(t)
+			var turned sync.Map
+			k := setup(t, func(c *Config) {
+				c.TurnedAway = func(_ context.Context, account, code string) { turned.Store(account, code) }
+			})
 			m := k.posted(t)
 			p := k.fake.As(user)
 			if got := p.Type("C0ACCESS", "mine").Text(); got != want {
 				t.Errorf("a command is answered %q, want %q", got, want)
+			}
+			if code, _ := turned.Load(user); code != refusalCodes[want] {
+				t.Errorf("turned away on record as %v, want %s", code, refusalCodes[want])
 			}
 			whispers := len(k.fake.Whispers("C0ACCESS"))
 			for i, name := range []string{"Approve", "Details"} {

@@ -58,6 +58,8 @@ type Config struct {
 	Store     Store        // required
 	Directory Directory    // required
 
+	// TurnedAway is told of an account that was refused for what it is: a guest, a stranger, an app. Nil: nobody is told.
+	TurnedAway func(ctx context.Context, account, code string)
 	// Observe is told how long each acknowledgement took, by kind of request. Nil: nobody is.
 	Observe func(kind string, took time.Duration)
 	// Timeout is the longest that one call to Slack may take. Zero: 10 seconds.
@@ -154,6 +156,9 @@ func (cfg *Config) complete() error {
 	}
 	if cfg.Command == "" {
 		cfg.Command = "/elevate"
+	}
+	if cfg.TurnedAway == nil {
+		cfg.TurnedAway = func(context.Context, string, string) {}
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, time.Duration) {}

@@ -23,7 +23,7 @@ func (s *Slack) submission(ctx context.Context, p submission) reply {
 		return reply{}
 	}
 	if !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) {
-		return s.problem(p.View, saysForeign)
+		return s.problem(p.View, s.foreign(ctx, p.User.ID))
 	}
 	filled := p.View.values()
 	spent := actKey("spent", p.User.ID, p.View.ID, p.View.Hash)

@@ -105,7 +105,7 @@ func (s *Slack) command(ctx context.Context, c command) reply {
 		return reply{}
 	}
 	if !s.accounts.ours(c.Team, c.Enterprise, "") {
-		return private(saysForeign)
+		return private(s.foreign(ctx, c.User))
 	}
 	r, err := s.first(ctx, actKey("command", c.User, c.Trigger, c.Text), func() reply { return s.obey(ctx, c) })
 	switch {
@@ -149,7 +149,7 @@ func (s *Slack) action(ctx context.Context, a action) reply {
 		return reply{}
 	}
 	if !ours {
-		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, saysForeign) })
+		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, s.foreign(ctx, a.User.ID)) })
 		return reply{}
 	}
 	id, ok := requestOf(act.Value)

@@ -20,6 +20,7 @@ import (
 	"elevate/storage/embedded"
 	"elevate/storage/redis"
 	"elevate/workflows"
+	"elevate/workflows/access"
 	"elevate/workflows/audit"
 	"elevate/workflows/directory"
 )
@@ -119,7 +120,8 @@ func (a *app) openChats() error {
 		location = d.Location
 	}
 	talk, err := bot.New(bot.Config{
-		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Location: location, Logger: a.log,
+		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Location: location,
+		TurnedAway: a.service.TurnedAway, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -147,6 +149,9 @@ func (a *app) openChats() error {
 func (a *app) openSlack(talk *bot.Bot) (err error) {
 	c := slackConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
+	c.TurnedAway = func(ctx context.Context, account, code string) {
+		a.service.TurnedAway(ctx, access.Actor{Via: slack.Name, Account: account}, code)
+	}
 	c.Observe = func(kind string, took time.Duration) { a.metrics.ObserveAck(slack.Name, kind, took) }
 	if a.slack, err = slack.New(c); err != nil {
 		return err

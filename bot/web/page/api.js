@@ -88,7 +88,11 @@ async function events(body, handle) {
     rest = blocks.pop();
     for (const block of blocks) {
       const [name, data] = block.split("\n");
-      handle(name.slice("event: ".length), JSON.parse(data.slice("data: ".length)));
+      try {
+        handle(name.slice("event: ".length), JSON.parse(data.slice("data: ".length)));
+      } catch (err) {
+        reportError(err); // one event that cannot be shown does not end the line
+      }
     }
   }
 }
