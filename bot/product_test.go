@@ -268,7 +268,7 @@ func TestATargetThatRefusesIsTold(t *testing.T) {
 	s.target.SetFaults(demo.Faults{Refuse: true})
 	s.click(t, "bob", ActApprove, id)
 	s.until(t, "the activation is given up", func() bool {
-		return s.record(t).State != access.Activating && s.record(t).State != access.Approved && s.record(t).State != access.Pending
+		return !slices.Contains([]access.State{access.Pending, access.Approved, access.Activating}, s.record(t).State)
 	})
 	s.target.SetFaults(demo.Faults{})
 	s.until(t, "it is over", func() bool {
