@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -111,6 +112,11 @@ func TestAnotherReplicaGoesOn(t *testing.T) {
 	moments := []moment{{"activate", false}, {"activate", true}, {"deactivate", false}, {"deactivate", true}}
 	together(t, moments, func(t *testing.T, m moment) {
 		s := openSite(t, "a", "b")
+		for _, b := range s.bots {
+			if status, _ := call(b, "aud", http.MethodGet, "/audit", nil, nil); status != http.StatusOK {
+				t.Errorf("a replica answers with %d where the log is asked for", status)
+			}
+		}
 		dead := make(chan struct{})
 		s.judge.once(m, func(c judged) bool {
 			if c.Replica == "b" {

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long the page may take to show what it should.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // binary is the program, built once for all tests, as its user would build it.
 var binary = sync.OnceValues(func() (string, error) {

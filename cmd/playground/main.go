@@ -97,12 +97,13 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	address := "http://" + listener.Addr().String()
-	fmt.Fprintf(stdout, "The Elevate playground is at %s\nEverything is in memory: stop it with Ctrl-C, and nothing is left.\n", address)
-	if o.open {
-		show(ctx, address, log)
-	}
-	return work(ctx, listener, w)
+	return work(ctx, listener, w, func() {
+		address := "http://" + listener.Addr().String()
+		fmt.Fprintf(stdout, "The Elevate playground is at %s\nEverything is in memory: stop it with Ctrl-C, and nothing is left.\n", address)
+		if o.open {
+			show(ctx, address, log)
+		}
+	})
 }
 
 // listen says what to do where the port is taken.
@@ -114,9 +115,13 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return l, err
 }
 
-// work serves the page and everything behind it until ctx ends.
-func work(ctx context.Context, listener net.Listener, w *world) error {
+// work sets everything going, tells when it is ready, and serves the page until ctx ends.
+func work(ctx context.Context, listener net.Listener, w *world, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
+	w.start(ctx, g)
+	if w.ready(ctx) == nil { // else something that was started has failed, or is to stop: Wait tells
+		ready()
+	}
 	server := &http.Server{
 		Handler:           w.page,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -138,7 +143,6 @@ func work(ctx context.Context, listener net.Listener, w *world) error {
 		}
 		return nil
 	})
-	w.start(ctx, g)
 	return g.Wait()
 }
 

@@ -30,13 +30,16 @@ func play(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWorld(t.Context(), at, slog.New(slog.DiscardHandler))
+	w, err := newWorld(t.Context(), at, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
 	w.start(ctx, g)
+	if err := w.ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		stop()
 		if err := g.Wait(); err != nil {

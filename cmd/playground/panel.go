@@ -124,6 +124,7 @@ func (p *panel) render(ctx context.Context) (body, same []byte, err error) {
 }
 
 func (p *panel) document(ctx context.Context) (*document, error) {
+	entries := p.target.Entries() // before the records: whoever holds a role has an end on record by then
 	open, _, err := p.store.List(ctx, workflows.Query{Open: true, Limit: mostOpen})
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (p *panel) document(ctx context.Context) (*document, error) {
 	}
 	d := &document{
 		Clock:    p.clock.read(),
-		Target:   p.targetView(open),
+		Target:   p.targetView(entries, open),
 		Timers:   timers(open),
 		Requests: p.requests(ctx, open),
 		Ended:    len(ended),
@@ -144,14 +145,13 @@ func (p *panel) document(ctx context.Context) (*document, error) {
 	return d, err
 }
 
-// targetView asks the target itself who holds what; the records only add until when.
-func (p *panel) targetView(open []*access.Record) targetView {
+// targetView shows what the target itself says of who holds what; the records only add until when.
+func (p *panel) targetView(entries []demo.Entry, open []*access.Record) targetView {
 	grants := map[access.RequestID]*access.Record{}
 	for _, r := range open {
 		grants[r.ID] = r
 	}
 	view := targetView{Mode: p.faults.mode()}
-	entries := p.target.Entries()
 	for _, role := range p.roles {
 		rv := roleView{ID: role.ID, Title: role.DisplayTitle(), Holders: []holderView{}}
 		for _, e := range entries {

@@ -30,6 +30,7 @@ func (x *tab) ask() {
 	x.reads("#hint", "Give the ticket")
 	x.keys("INC-4711 replication has stopped, restarting it" + kb.Enter)
 	x.reads(request, "Waiting for approval", "Ana Lima", "Production database admin", "INC-4711", "replication has stopped, restarting it")
+	x.see(`document.getElementById("line").value === "" && document.getElementById("line").offsetHeight < 50`, "the message box, empty again")
 }
 
 func TestWholeStoryIsClickedThrough(t *testing.T) {
@@ -72,7 +73,7 @@ func TestWholeStoryIsClickedThrough(t *testing.T) {
 	x.reads(held, "Ana Lima", "until")
 	x.reads(request, "Active", "Bob Keller")
 	x.reads(reply, "Approved by Bob Keller")
-	x.reads(".trail", "gave prod-db-admin to Ana Lima")
+	x.reads(".trail", "gave prod-db-admin to Ana")
 	x.lacks(request + ` [data-action="approve"]`)
 	x.shot("active")
 

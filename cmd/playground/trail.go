@@ -101,7 +101,7 @@ func (t *trail) view(l audit.Line) eventView {
 	case access.Cancel:
 		v.Verb = "cancelled"
 	case access.Arm:
-		v.Verb = "armed the end of"
+		v.Verb = "set the end of"
 	case access.Confirm:
 		v.Verb, v.About = "gave", v.About+" to "+t.name(l.Person)
 	case access.Extend:

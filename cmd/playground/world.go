@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,12 +35,11 @@ var demoConfig []byte
 var pageFiles embed.FS
 
 // How the playground differs from elevate serve: it looks more often, because its time can leap; it waits less for a
-// target, because somebody is watching; and its leases are long in its own time, because that can run 60 times as fast.
+// target, because somebody is watching; and its leases outlast a call also where time runs 60 times as fast.
 const (
 	nap         = 50 * time.Millisecond
 	callTimeout = 2 * time.Second
-	lease       = 10 * time.Minute
-	sendTimeout = 10 * time.Minute
+	lease       = 3 * time.Minute
 )
 
 // world is the product, wired to a store and a target in memory.
@@ -129,7 +129,7 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 	}
 	chat := web.NewChat(cast(cfg.People), channels(), w.clock.Now)
 	if w.courier, err = bot.NewCourier(bot.CourierConfig{
-		Bot: talk, Store: w.store, Chat: chat, Poll: nap, Send: sendTimeout, Now: w.clock.Now, Logger: log,
+		Bot: talk, Store: w.store, Chat: chat, Poll: nap, Send: lease, Now: w.clock.Now, Logger: log,
 	}); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (w *world) openPage(cfg *config.Config, talk *bot.Bot, chat *web.Chat, targ
 	var digests atomic.Int64
 	w.panel = &panel{
 		clock: w.clock, store: w.store, service: w.service, target: target, roles: cfg.Roles,
-		trail:  &trail{dir: w.evidence, head: w.drainer.Head, name: namesOf(cfg)},
+		trail:  &trail{dir: w.evidence, head: w.drainer.Head, name: firstNames(cfg)},
 		faults: &faults{target: target, now: wellBehaved}, digests: func() int { return int(digests.Load()) },
 	}
 	do := &doer{panel: w.panel, log: log, digest: func(ctx context.Context) error {
@@ -175,11 +175,11 @@ func plant(t *demo.Target) {
 	t.Plant("omar", "audit-log-reader")
 }
 
-// namesOf gives people's names.
-func namesOf(cfg *config.Config) func(access.PersonID) string {
+// firstNames gives what people call each other.
+func firstNames(cfg *config.Config) func(access.PersonID) string {
 	names := map[access.PersonID]string{}
 	for _, p := range cfg.People {
-		names[p.ID] = p.Name
+		names[p.ID], _, _ = strings.Cut(p.Name, " ")
 	}
 	return func(id access.PersonID) string { return cmp.Or(names[id], string(id)) }
 }
@@ -199,6 +199,20 @@ func (w *world) start(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return w.courier.Run(ctx) })
 	g.Go(func() error { return w.drainer.Run(ctx) })
 	g.Go(func() error { return w.digest(ctx) })
+}
+
+// ready waits until evidence is kept: what is asked for before that would be put off.
+func (w *world) ready(ctx context.Context) error {
+	tick := time.NewTicker(nap / 5)
+	defer tick.Stop()
+	for w.drainer.Healthy() != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // digest sends the daily digest from the first hour of one on that comes after the start: there is no yesterday here.

@@ -20,6 +20,7 @@ export function composer(send) {
     deliver(send);
   });
   el.addEventListener("input", () => {
+    if (el.value.trim() === "" && el.value.includes("\n")) el.value = ""; // the line break of an Enter that has sent
     grow();
     offer();
   });

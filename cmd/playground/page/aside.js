@@ -124,6 +124,8 @@ function holder(x) {
     return h("div", { class: "holder", dataset: { account: x.account } }, avatar(who ?? { id: x.account, name }, "small"),
       h("div", { class: "who" }, h("bdi", {}, name), h("small", {}, "standing access, not from Elevate")));
   }
+  if (!x.ends) return h("div", { class: "holder ours", dataset: { account: x.account, grant: x.grant } },
+    avatar(who ?? { id: x.account, name }, "small"), h("div", { class: "who" }, h("bdi", {}, name), h("small", {}, "until this very moment")));
   const late = x.state === "deactivating";
   return h("div", { class: `holder ours ${late ? "late" : ""} ${grants.has(x.grant) ? "" : "new"}`, dataset: { account: x.account, grant: x.grant } },
     avatar(who ?? { id: x.account, name }, "small"),
