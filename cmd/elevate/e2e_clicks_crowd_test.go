@@ -47,10 +47,11 @@ func gather(t *testing.T) *crowd {
 		c.slack.OverHTTP("http://" + b.Address())
 		for _, who := range everybody() {
 			eventually(t, func() error {
-				if ack := c.slack.As(member(who)).Type("C0ACCESS", "mine"); !strings.Contains(ack.Text(), "open requests") {
-					return fmt.Errorf("%s is not known: %v %s", who, ack.Err, ack.Body)
+				ack := c.slack.As(member(who)).Type("C0ACCESS", "mine")
+				if ack.Err == nil && !strings.Contains(ack.Text(), "open requests") {
+					return fmt.Errorf("%s is not known: %s", who, ack.Body)
 				}
-				return nil
+				return ack.Err
 			})
 		}
 	}

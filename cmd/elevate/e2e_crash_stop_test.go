@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -45,7 +46,7 @@ func stopping(t *testing.T, b *e2etest.Bot) (stopped <-chan struct{}) {
 		if err != nil {
 			return nil
 		}
-		return fmt.Errorf("the bot takes calls still: %v", conn.Close())
+		return errors.Join(errors.New("the bot takes calls still"), conn.Close())
 	})
 	return done
 }
