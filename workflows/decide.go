@@ -28,9 +28,8 @@ func (s *Service) Decide(ctx context.Context, by access.Actor, id access.Request
 		if refusal := s.mayDecide(ctx, by.Person, rec, now); refusal != nil {
 			return Transition{}, refusal
 		}
-		if len([]rune(d.Reason)) > longestReason {
-			return Transition{}, &access.Refusal{Kind: access.ErrInvalid, Code: "reason_too_long", Field: "reason",
-				Text: fmt.Sprintf("The reason is longer than %d characters. Shorten it.", longestReason)}
+		if refusal := tooLong(d.Reason); refusal != nil {
+			return Transition{}, refusal
 		}
 		said := access.Decision{Verdict: d.Verdict, By: by, At: now, Stage: rec.Stage, Reason: d.Reason, Method: d.Method}
 		return s.decision(rec, said, now)
@@ -39,6 +38,15 @@ func (s *Service) Decide(ctx context.Context, by access.Actor, id access.Request
 		s.cfg.Metrics.CountDecision(string(d.Verdict), by.Via)
 	}
 	return rec, err
+}
+
+// tooLong refuses a reason that is longer than longestReason.
+func tooLong(reason string) *access.Refusal {
+	if len([]rune(reason)) <= longestReason {
+		return nil
+	}
+	return &access.Refusal{Kind: access.ErrInvalid, Code: "reason_too_long", Field: "reason",
+		Text: fmt.Sprintf("The reason is longer than %d characters. Shorten it.", longestReason)}
 }
 
 // decision makes the transition of a decision: a vote, the last approval, or a denial.
@@ -108,29 +116,36 @@ func (s *Service) mayDecide(ctx context.Context, id access.PersonID, rec *access
 		return &access.Refusal{Kind: access.ErrConflict, Code: "already_decided",
 			Text: fmt.Sprintf("You have decided request %s already. Another approver is needed now.", rec.ID)}
 	}
-	return s.mayApprove(ctx, approver, rec, rec.Stage, now)
-}
-
-// mayApprove asks the current policy whether the person may approve a stage of the record.
-func (s *Service) mayApprove(ctx context.Context, approver access.Person, rec *access.Record, stage int, now time.Time) *access.Refusal {
-	pol, refusal := s.governing(rec)
+	mayApprove, refusal := s.approval(ctx, rec, now)
 	if refusal != nil {
 		return refusal
 	}
+	return mayApprove(approver, rec.Stage)
+}
+
+// approval asks the directory once about those whom a record concerns, and gives the question that the current policy
+// answers: whether a person may approve a stage of it.
+func (s *Service) approval(ctx context.Context, rec *access.Record, now time.Time) (func(approver access.Person, stage int) *access.Refusal, *access.Refusal) {
+	pol, refusal := s.governing(rec)
+	if refusal != nil {
+		return nil, refusal
+	}
 	requester, err := s.person(ctx, rec.Requester)
 	if err != nil {
-		return asRefusal(err)
+		return nil, asRefusal(err)
 	}
 	beneficiary := requester
 	if rec.Person != rec.Requester {
 		if beneficiary, err = s.person(ctx, rec.Person); err != nil {
-			return asRefusal(err)
+			return nil, asRefusal(err)
 		}
 	}
-	if err := pol.MayApprove(stage, approver, requester, beneficiary, rec.Role, asked(&rec.Request, now)); err != nil {
-		return asRefusal(err)
-	}
-	return nil
+	return func(approver access.Person, stage int) *access.Refusal {
+		if err := pol.MayApprove(stage, approver, requester, beneficiary, rec.Role, asked(&rec.Request, now)); err != nil {
+			return asRefusal(err)
+		}
+		return nil
+	}, nil
 }
 
 // governing is the policy that a record's decisions follow. A policy that asks for other approvals than those the
@@ -179,10 +194,17 @@ func (s *Service) approvers(ctx context.Context, rec *access.Record, stage int) 
 		return nil, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
 			Text: "The directory could not be asked who may approve this, so nothing was done. Try again in a minute."}
 	}
+	mayApprove, refusal := s.approval(ctx, rec, s.now())
+	switch {
+	case refusal == nil:
+	case errors.Is(refusal, access.ErrNotAllowed): // whoever asked has left: nobody may approve it
+		return nil, nil
+	default:
+		return nil, refusal
+	}
 	var able []access.Person
-	now := s.now()
 	for _, p := range people {
-		refusal := s.mayApprove(ctx, p, rec, stage, now)
+		refusal := mayApprove(p, stage)
 		switch {
 		case refusal == nil:
 			able = append(able, p)

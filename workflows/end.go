@@ -40,9 +40,8 @@ func (s *Service) End(ctx context.Context, by access.Actor, id access.RequestID,
 		if refusal := s.mayEnd(ctx, by.Person, rec); refusal != nil {
 			return Transition{}, refusal
 		}
-		if len([]rune(reason)) > longestReason {
-			return Transition{}, &access.Refusal{Kind: access.ErrInvalid, Code: "reason_too_long", Field: "reason",
-				Text: fmt.Sprintf("The reason is longer than %d characters. Shorten it.", longestReason)}
+		if refusal := tooLong(reason); refusal != nil {
+			return Transition{}, refusal
 		}
 		switch rec.State {
 		case access.Activating, access.Active:
@@ -155,8 +154,12 @@ func (s *Service) mayEnd(ctx context.Context, id access.PersonID, rec *access.Re
 
 // approvesAny tells whether the person may approve any stage of the record.
 func (s *Service) approvesAny(ctx context.Context, who access.Person, rec *access.Record) bool {
+	mayApprove, refusal := s.approval(ctx, rec, s.now())
+	if refusal != nil {
+		return false
+	}
 	for i := range rec.Stages {
-		if s.mayApprove(ctx, who, rec, i, s.now()) == nil {
+		if mayApprove(who, i) == nil {
 			return true
 		}
 	}
