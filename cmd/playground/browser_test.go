@@ -175,6 +175,11 @@ func get[T any](x *tab, expression string) T {
 	return v
 }
 
+// scene is what somebody would see who looked at a page that did not come to show what it should.
+const scene = `JSON.stringify({ focus: document.activeElement?.id, line: document.getElementById("line")?.value, hint: document.getElementById("hint")?.textContent,
+	choices: document.getElementById("choices")?.innerText, hidden: document.getElementById("choices")?.hidden, log: document.getElementById("log")?.innerText,
+	offline: document.body.className, toast: [...document.querySelectorAll(".toast")].map((e) => e.innerText) })`
+
 // see waits until an expression is true in the page. What says what that means.
 func (x *tab) see(expression, what string) {
 	x.Helper()
@@ -190,7 +195,7 @@ func (x *tab) see(expression, what string) {
 	})`, patience.Milliseconds(), expression))
 	if !seen {
 		x.shot("failed")
-		x.Fatalf("not seen: %s", what)
+		x.Fatalf("not seen: %s\n%s", what, get[string](x, scene))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
 )
 
 //go:embed testdata/legible.js
@@ -126,4 +128,23 @@ func TestKeyboardAloneIsEnough(t *testing.T) {
 	x.keys("\r")
 	x.lacks(`[data-role="staging-db-admin"] [data-account="ana"]`)
 	x.reads(request, "Ended")
+}
+
+// TestTabTakesWhatFitsTheText: whoever types faster than the server answers must not be given a role of the list from before.
+func TestTabTakesWhatFitsTheText(t *testing.T) {
+	t.Parallel()
+	x := open(t, program(t, "-at", start), 1440, 900)
+	x.click("#line")
+	x.keys("/elevate ")
+	x.reads("#choices", "cluster-admin")
+	x.see(`(() => {
+		const answer = window.fetch;
+		const held = new Promise((resolve) => { window.release = resolve; });
+		window.fetch = async (...args) => { await held; return answer(...args); };
+		return true;
+	})()`, "a server that takes its time")
+	x.keys("prod-db" + kb.Tab)
+	x.see(`document.getElementById("line").value === "/elevate prod-db"`, "nothing taken before the answer")
+	x.see(`window.release() === undefined`, "the answer")
+	x.see(`document.getElementById("line").value === "/elevate prod-db-admin "`, "the role that fits")
 }

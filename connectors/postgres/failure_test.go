@@ -135,6 +135,8 @@ func deactivationWaitsForActivation(t *testing.T, s *server) {
 	if _, err := fmt.Sscanf(strings.ReplaceAll(first.Ref, "/", " "), "%s %d %d", &cluster, &roleOID, &account); err != nil {
 		t.Fatal(err)
 	}
+	s.members.Lock()
+	defer s.members.Unlock()
 	stuck, err := connect(t, s.botDSN()).Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +172,8 @@ func cancelledCallLeavesNothing(t *testing.T, s *server) {
 	bot := s.bot(t, role)
 	c, g := s.connector(t, bot.login), s.grant(ana, role)
 	deactivate(t, c, g, activate(t, c, g))
+	s.members.Lock()
+	defer s.members.Unlock()
 	block, err := connect(t, s.Superuser()).Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ type server struct {
 	adminLine string // the README's line that lets the bot give a role
 	n         atomic.Int64
 	roles     sync.Mutex // the server does not like two GRANTs on one table at once
+	members   sync.Mutex // held by a test that locks pg_auth_members, or leaves a GRANT uncommitted: each would wait for the other
 }
 
 // setup starts a server and follows the README.

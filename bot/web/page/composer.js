@@ -4,6 +4,8 @@ import { get } from "./api.js";
 import { state } from "./state.js";
 
 let options = [];
+let answered = ""; // the text that the options continue
+let looking = Promise.resolve();
 let from = 0;
 let at = -1;
 let asked = 0;
@@ -22,6 +24,7 @@ export function composer(send) {
   el.addEventListener("input", () => {
     if (el.value.trim() === "" && el.value.includes("\n")) el.value = ""; // the line break of an Enter that has sent
     grow();
+    at = -1;
     offer();
   });
   el.addEventListener("blur", shut);
@@ -68,19 +71,29 @@ function keys(event, send) {
     go((at < 0 && event.key === "ArrowUp" ? 0 : at) + (event.key === "ArrowDown" ? 1 : -1));
   } else if (shown && event.key === "Tab" && !event.shiftKey) {
     event.preventDefault();
-    pick(options[Math.max(at, 0)]);
+    first();
   } else if (shown && event.key === "Escape") {
     event.preventDefault();
     shut();
   } else if (event.key === "Enter" && !event.shiftKey) {
     event.preventDefault();
-    if (shown && at >= 0) pick(options[at]);
+    if (shown && at >= 0 && answered === line().value) pick(options[at]);
     else deliver(send);
   }
 }
 
-// offer asks the server what can come next.
-async function offer() {
+// first takes the option marked, else the first. Who types faster than the server answers means what fits the text now.
+async function first() {
+  await looking;
+  if (!list().hidden && answered === line().value) pick(options[Math.max(at, 0)]);
+}
+
+function offer() {
+  looking = look();
+}
+
+// look asks the server what can come next.
+async function look() {
   if (sending) return;
   const text = line().value;
   const mine = ++asked;
@@ -92,6 +105,7 @@ async function offer() {
   const c = await get("/chat/complete", { person: state.me.id, text }).catch(() => ({ options: [] }));
   if (mine !== asked || document.activeElement !== line()) return;
   options = c.options;
+  answered = text;
   from = c.from ?? 0;
   at = -1;
   hint(c.hint ?? "");
