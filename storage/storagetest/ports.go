@@ -1,0 +1,74 @@
+package storagetest
+
+import (
+	"net"
+	"strconv"
+	"testing"
+)
+
+// The ports that tests share: below those that systems give to outgoing connections, so that none is taken in between.
+const (
+	firstPort = 20000
+	lastPort  = 29999
+	blockSize = 20
+)
+
+// Ports are ports of the loopback address that no other test uses, also of another process, until the test ends.
+type Ports struct {
+	t    testing.TB
+	next int
+	end  int
+}
+
+// ReservePorts takes a block of ports. The first of a block is listened at as long as the test runs, which is what
+// keeps others away from the rest.
+func ReservePorts(t testing.TB) *Ports {
+	t.Helper()
+	for first := firstPort; first+blockSize <= lastPort+1; first += blockSize {
+		guard, err := net.Listen("tcp", address(first))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = guard.Close() }) // nobody called it
+		return &Ports{t: t, next: first + 1, end: first + blockSize}
+	}
+	t.Fatalf("no ports are free from %d to %d", firstPort, lastPort)
+	return nil
+}
+
+// Next gives a port of the block that was not given before and that nobody listens at.
+func (p *Ports) Next() int {
+	p.t.Helper()
+	for ; p.next < p.end; p.next++ {
+		l, err := net.Listen("tcp", address(p.next))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			p.t.Fatalf("give a port back: %v", err)
+		}
+		p.next++
+		return p.next - 1
+	}
+	p.t.Fatalf("the block of %d ports is used up", blockSize)
+	return 0
+}
+
+func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// StartListening starts a server that listens at a port of the block too.
+func (p *Ports) StartListening(args ...string) *Node {
+	p.t.Helper()
+	port := p.Next()
+	own := []string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"}
+	return &Node{Redis: StartRedis(p.t, append(own, args...)...), Port: port}
+}
+
+// Node is a server that listens at a port of the loopback address besides its socket.
+type Node struct {
+	*Redis
+	Port int
+}
+
+// Addr is the address that the node listens at.
+func (n *Node) Addr() string { return address(n.Port) }
