@@ -82,7 +82,8 @@ func (s *Service) Extend(ctx context.Context, by access.Actor, id access.Request
 			return t, err
 		}
 		t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end})
-		t.Record.EndsAt, t.Record.NoticeAt = end, s.noticeAt(now, end)
+		t.Record.NoticeAt = s.noticeAt(now, end)
+		t.until(end, s.cfg.OverdueAfter)
 		t.Notes[0].EndsAt = end
 		t.detail(map[string]string{"from": stamp(rec.EndsAt), "ends_at": stamp(end)})
 		return t, nil

@@ -43,7 +43,7 @@ func TestARequestLivesItsWholeLife(t *testing.T) {
 	if rec.Removal == nil || rec.Removal.Was != access.Removed || rec.VerifiedAt.IsZero() || rec.Lateness() != 0 {
 		t.Fatalf("no proof of the end: %+v, verified %s, late %s", rec.Removal, rec.VerifiedAt, rec.Lateness())
 	}
-	want := []string{"submit", "approve", "arm", "confirm", "notice", "end", "close"}
+	want := []string{"submit", "approve", "arm", "confirm", "notice", "close"}
 	if got := kinds(w.events(rec.ID)); !reflect.DeepEqual(got, want) {
 		t.Errorf("events %v, want %v", got, want)
 	}

@@ -228,6 +228,10 @@ func (r *Runner) dispatch(ctx context.Context, c Claim, log *slog.Logger) error 
 		return r.activate(ctx, c, log)
 	case access.TimerDeactivate:
 		return r.deactivate(ctx, c, log)
+	case access.TimerEnd:
+		if c.Record.State == access.Active {
+			return r.deactivate(ctx, c, log)
+		}
 	}
 	t, err := r.bookkeep(ctx, c)
 	return r.settle(ctx, c, t, err)
@@ -241,6 +245,9 @@ func (r *Runner) settle(ctx context.Context, c Claim, t Transition, err error) e
 	t.Claim = &c
 	return r.s.take(ctx, t)
 }
+
+// timeUp is the reason of an ending that nobody asked for.
+const timeUp = "its time is up"
 
 // bookkeep makes the transition of a due timer that calls no connector.
 func (r *Runner) bookkeep(ctx context.Context, c Claim) (Transition, error) {
@@ -265,9 +272,9 @@ func (r *Runner) bookkeep(ctx context.Context, c Claim) (Transition, error) {
 		}
 		return t, err
 	case access.TimerEnd:
-		return r.s.finish(rec, by, "its time is up")
+		return r.s.finish(rec, by, timeUp)
 	case access.TimerOverdue:
-		return r.overdue(rec, now)
+		return r.overdue(c, now)
 	}
 	return Transition{}, fmt.Errorf("there is no timer %q", c.Timer)
 }
@@ -324,7 +331,8 @@ func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (
 	if err != nil {
 		return t, err
 	}
-	t.Record.NextTry, t.Record.EndsAt = now, now.Add(rec.Duration)
+	t.Record.NextTry = now
+	t.until(now.Add(rec.Duration), r.s.cfg.OverdueAfter)
 	t.detail(map[string]string{"ends_at": stamp(t.Record.EndsAt)})
 	return t, nil
 }
@@ -341,13 +349,19 @@ func (r *Runner) ready(ctx context.Context) error {
 	return nil
 }
 
-// overdue flags a deactivation that takes too long, and flags it again in growing steps until it is confirmed.
-func (r *Runner) overdue(rec *access.Record, now time.Time) (Transition, error) {
-	t, err := move(rec, access.Overdue, access.BySystem(), now, NoteOverdue)
+// overdue flags an ending that takes too long, and flags it again in growing steps until it is confirmed. Where this
+// timer itself comes late nobody was there to end anything, and the endings get their time first.
+func (r *Runner) overdue(c Claim, now time.Time) (Transition, error) {
+	rec := c.Record
+	t, err := r.pastDue(rec)
 	if err != nil {
 		return t, err
 	}
-	late := now.Sub(rec.EndingAt)
+	if rec.State != access.Deactivating && now.Sub(c.Due) > 2*r.cfg.Lease {
+		return t, nil
+	}
+	late := now.Sub(t.Record.EndingAt)
+	t.Notes = append(t.Notes, Note{Kind: NoteOverdue, At: now, Actor: access.BySystem(), Version: t.Record.Version})
 	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(min(max(2*late, r.s.cfg.OverdueAfter), time.Hour))
 	if name := rec.Role.Connector; r.s.cfg.Connectors[name] == nil {
 		t.Record.LastError = fmt.Sprintf("connector %q is not configured any more; put it back so that its grants can be ended", name)
@@ -355,4 +369,12 @@ func (r *Runner) overdue(rec *access.Record, now time.Time) (Transition, error) 
 	t.because(t.Record.LastError)
 	t.detail(map[string]string{"late": late.Round(time.Millisecond).String()})
 	return t, nil
+}
+
+// pastDue starts the transition of an ending that takes too long: one that has not begun by now begins.
+func (r *Runner) pastDue(rec *access.Record) (Transition, error) {
+	if rec.State == access.Deactivating {
+		return move(rec, access.Overdue, access.BySystem(), r.s.now().UTC())
+	}
+	return r.s.finish(rec, access.BySystem(), timeUp)
 }

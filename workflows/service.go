@@ -142,6 +142,9 @@ func (s *Service) change(ctx context.Context, by access.Actor, id access.Request
 
 // take takes an arrow, and tells the operators' log of it.
 func (s *Service) take(ctx context.Context, t Transition) error {
+	if journalled(t) {
+		t.Event.Record = t.Record
+	}
 	if err := s.cfg.Store.Take(ctx, t); err != nil {
 		return err
 	}
@@ -149,6 +152,15 @@ func (s *Service) take(ctx context.Context, t Transition) error {
 	s.log.InfoContext(ctx, "request moved", "request_id", r.ID, "arrow", t.Arrow, "state", r.State, "version", r.Version,
 		"by", t.Event.Actor.Person, "via", t.Event.Actor.Via, "person", r.Person, "role", r.Role.ID, "connector", r.Role.Connector)
 	return nil
+}
+
+// journalled tells whether the log must hold the record that an arrow leaves, for what comes after it to be rebuilt.
+func journalled(t Transition) bool {
+	switch t.Arrow {
+	case access.Remind, access.Notice, access.Overdue:
+		return false
+	}
+	return !t.Record.State.Terminal()
 }
 
 // refuse records a "no" and hands it back. Errors that are no refusal pass through unrecorded.

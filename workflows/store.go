@@ -59,6 +59,10 @@ type Arrows interface {
 	NewID(now time.Time, right string) access.RequestID
 	// Take writes a transition atomically: record, timers, event, notes. ErrStale or ErrTaken where it no longer fits.
 	Take(ctx context.Context, t Transition) error
+	// Restore writes Record, Event and Notes of a transition as the audit log has them, with the record's own Version,
+	// whatever its state: false where the store has that version or a later one. It is for what was lost; no arrow is
+	// taken, and Arrow, From and Claim are not read.
+	Restore(ctx context.Context, t Transition) (restored bool, err error)
 	// Safe tells why state could be lost (persistence, eviction), or nil. Activations wait for it; endings do not.
 	Safe(ctx context.Context) error
 }
@@ -81,7 +85,7 @@ func LaneOf(t access.Timer, connector string) Lane {
 	switch t {
 	case access.TimerActivate:
 		return ActivateLane(connector)
-	case access.TimerDeactivate:
+	case access.TimerEnd, access.TimerDeactivate:
 		return DeactivateLane(connector)
 	}
 	return Clock
@@ -96,6 +100,8 @@ type Claim struct {
 	Fence   int64 // rises with every claim of this timer; a transition with an older one is ErrStale
 	// Record is the document at the time of the claim.
 	Record *access.Record
+	// Alone tells that no other record may hold the same right. It stays so while the claim holds the right.
+	Alone bool
 }
 
 // Timers hands out due timers.

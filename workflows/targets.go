@@ -22,15 +22,15 @@ const (
 
 // backoff is the wait before try n+1, with a fifth of jitter so that what failed together is not tried together.
 func backoff(n int, err error) time.Duration {
+	var e *connectors.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return e.RetryAfter + rand.N(e.RetryAfter/5+1)
+	}
 	d := backoffCap
 	if n < 7 {
 		d = min(d, backoffFirst<<max(0, n-1))
 	}
-	var e *connectors.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		d = e.RetryAfter
-	}
-	return d + rand.N(d/5+1)
+	return d - rand.N(d/5+1)
 }
 
 // activate gives a grant at its target. The end is armed already; a grant whose end is past is not given any more.
@@ -129,7 +129,7 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 	}
 	t, err := r.retry(rec, cause, now, wait)
 	if err == nil {
-		t.Record.EndsAt = t.Record.NextTry.Add(rec.Duration)
+		t.until(t.Record.NextTry.Add(rec.Duration), r.s.cfg.OverdueAfter)
 	}
 	return r.settle(ctx, c, t, err)
 }
@@ -156,7 +156,7 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 	t, err := move(c.Record, access.Fail, access.BySystem(), now, NoteFailed)
 	if err == nil {
 		t.close(access.BySystem(), now, reason)
-		t.Record.LastError, t.Record.EndsAt = cause.Error(), time.Time{}
+		t.Record.LastError, t.Record.EndsAt, t.Record.OverdueAt = cause.Error(), time.Time{}, time.Time{}
 	}
 	return r.settle(ctx, c, t, err)
 }
@@ -188,14 +188,18 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 }
 
 // deactivate takes a grant away at its target and writes down what the target was read to say. A right that another
-// live grant holds stays until that one ends.
+// live grant holds stays until that one ends. A grant whose first try succeeds goes from active to ended in one step.
 func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
-	shared, err := r.sharedWith(ctx, rec)
-	if err != nil {
-		return err
+	var shared *access.Record
+	if !c.Alone {
+		var err error
+		if shared, err = r.sharedWith(ctx, rec); err != nil {
+			return err
+		}
 	}
 	removal := access.Removal{Was: access.Shared}
+	var err error
 	if shared == nil {
 		err = r.call(ctx, c, "deactivate", func(ctx context.Context, target connectors.Connector) error {
 			var receipt access.Receipt // stays zero where the activation was never confirmed
@@ -207,17 +211,50 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 			return err
 		})
 	}
-	now := r.s.now().UTC()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
-		t, err := r.retry(rec, err, now, min(backoff(rec.Attempts+1, err), backoffCap+backoffCap/5))
+		t, err := r.notDeactivated(rec, err)
 		return r.settle(ctx, c, t, err)
 	}
-	t, err := r.ended(rec, removal, now)
-	if err := r.settle(ctx, c, t, err); err != nil {
+	return r.gone(ctx, c, removal)
+}
+
+// notDeactivated makes the transition of a deactivation that did not succeed.
+func (r *Runner) notDeactivated(rec *access.Record, cause error) (Transition, error) {
+	wait := min(backoff(rec.Attempts+1, cause), backoffCap)
+	if rec.State == access.Deactivating {
+		return r.retry(rec, cause, r.s.now().UTC(), wait)
+	}
+	t, err := r.s.finish(rec, access.BySystem(), timeUp)
+	if err == nil {
+		t.again(cause, t.Event.At, wait)
+		t.Notes = append(t.Notes, Note{Kind: NoteRetrying, At: t.Event.At, Actor: access.BySystem(), Version: t.Record.Version, Reason: cause.Error()})
+	}
+	return t, err
+}
+
+// gone writes down that the target was read and the access is not there. That is true of the record also where it has
+// moved on during the call (its ending was flagged overdue), so it is then closed from where it stands.
+func (r *Runner) gone(ctx context.Context, c Claim, removal access.Removal) error {
+	t, err := r.ended(c.Record, removal)
+	err = r.settle(ctx, c, t, err)
+	if errors.Is(err, ErrStale) {
+		var current *access.Record
+		if current, err = r.s.cfg.Store.Get(ctx, c.Request); err != nil {
+			return err
+		}
+		if current.State != access.Active && current.State != access.Deactivating {
+			return ErrStale
+		}
+		if t, err = r.ended(current, removal); err == nil {
+			err = r.s.take(ctx, t)
+		}
+		r.release(ctx, c, r.s.log) // the arrow was not that of the claim, which still holds the right
+	}
+	if err != nil {
 		return err
 	}
 	r.s.cfg.Metrics.ObserveLateness(t.Record.Lateness())
@@ -225,16 +262,21 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 }
 
 // ended makes the transition of a deactivation that was read back.
-func (r *Runner) ended(rec *access.Record, removal access.Removal, now time.Time) (Transition, error) {
+func (r *Runner) ended(rec *access.Record, removal access.Removal) (Transition, error) {
+	now := r.s.now().UTC()
 	t, err := move(rec, access.Close, access.BySystem(), now, NoteEnded)
 	if err != nil {
 		return t, err
 	}
 	next := t.Record
+	if rec.State == access.Active {
+		t.close(access.BySystem(), now, timeUp)
+		next.EndingAt, next.NoticeAt = rec.EndsAt, time.Time{}
+	}
 	next.EndedAt, next.VerifiedAt, next.Removal = now, now, &removal
 	next.Overdue, next.OverdueAt, next.NextTry, next.LastError = false, time.Time{}, time.Time{}, ""
-	t.because(rec.Reason)
-	t.detail(map[string]string{"was": string(removal.Was), "sessions_ended": strconv.Itoa(removal.SessionsEnded),
+	t.because(next.Reason)
+	t.detail(map[string]string{"was": string(removal.Was), "sessions_ended": strconv.Itoa(removal.SessionsEnded), "due": stamp(next.EndingAt),
 		"lateness_ms": strconv.FormatInt(next.Lateness().Milliseconds(), 10), "attempts": strconv.Itoa(rec.Attempts + 1)})
 	if removal.Tail > 0 {
 		t.Event.Detail["tail"] = removal.Tail.String()
@@ -252,11 +294,16 @@ func (r *Runner) retry(rec *access.Record, cause error, now time.Time, wait time
 	if err != nil {
 		return t, err
 	}
+	t.again(cause, now, wait)
+	t.because(cause.Error())
+	return t, nil
+}
+
+// again fills in that a call to the target failed, and when the next one is due.
+func (t *Transition) again(cause error, now time.Time, wait time.Duration) {
 	t.Record.Attempts++
 	t.Record.NextTry, t.Record.LastError = now.Add(wait), cause.Error()
-	t.because(cause.Error())
-	t.detail(map[string]string{"attempt": strconv.Itoa(t.Record.Attempts), "next_try": stamp(t.Record.NextTry)})
-	return t, nil
+	t.detail(map[string]string{"attempt": strconv.Itoa(t.Record.Attempts), "next_try": stamp(t.Record.NextTry), "error": cause.Error()})
 }
 
 // call runs one call to a record's connector: bounded in time, measured, and with the claim's lease renewed while it

@@ -162,7 +162,14 @@ func TestATargetThatHangsDoesNotDelayAnother(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.reaches(other.ID, access.Ended)
 	for _, id := range hung {
+		if got := w.get(id).State; got != access.Active {
+			t.Errorf("request %s is %s although its target says nothing", id, got)
+		}
+	}
+	w.clock.Advance(time.Minute)
+	for _, id := range hung { // also those that no worker was free for
 		w.reaches(id, access.Deactivating)
+		w.eventually("it is overdue", func() bool { return w.get(id).Overdue })
 	}
 	w.db.SetFaults(demo.Faults{})
 }
@@ -235,8 +242,11 @@ func TestEndingsOfAConnectorThatIsGoneAreToldOfAndKept(t *testing.T) {
 	w.config.Roles = slices.DeleteFunc(slices.Clone(all.Roles), func(r access.Role) bool { return r.Connector != "web" })
 	stop = w.sibling()
 	w.clock.Advance(time.Hour)
-	w.reaches(rec.ID, access.Deactivating)
+	if got := w.get(rec.ID).State; got != access.Active {
+		t.Fatalf("at its end it is %s", got)
+	}
 	w.clock.Advance(time.Minute)
+	w.reaches(rec.ID, access.Deactivating)
 	w.eventually("people are told", func() bool { return w.get(rec.ID).Overdue })
 	if got := w.get(rec.ID).LastError; !strings.Contains(got, `"db" is not configured`) {
 		t.Errorf("they are told %q", got)

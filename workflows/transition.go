@@ -54,6 +54,11 @@ func (t *Transition) close(by access.Actor, at time.Time, reason string) {
 	t.because(reason)
 }
 
+// until sets the end of a grant, and with it when people are told that the end did not come.
+func (t *Transition) until(end time.Time, overdueAfter time.Duration) {
+	t.Record.EndsAt, t.Record.OverdueAt = end.UTC(), end.Add(overdueAfter).UTC()
+}
+
 // ending fills in what every deactivation starts with: it is due from at on, first tried at once, and people are told
 // when it takes too long.
 func (t *Transition) ending(due, now time.Time, overdueAfter time.Duration) {

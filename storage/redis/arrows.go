@@ -17,7 +17,7 @@ var guards = map[string]string{
 	"guard-request": "the request itself must never change",
 	"guard-timer":   "the timers do not fit the state",
 	"guard-decider": "a decision needs one new word, by somebody who neither asked nor benefits and has not decided",
-	"guard-end":     "the end is not ahead",
+	"guard-end":     "the end is not ahead, or it has come",
 	"guard-receipt": "there is no receipt of the activation",
 	"guard-removal": "there is no word of what the deactivation found",
 }
@@ -67,6 +67,27 @@ func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 		return fmt.Errorf("redis: %s %s: %w: %s", t.Arrow, t.Record.ID, ErrGuard, why)
 	}
 	return fmt.Errorf("redis: %w", unknown(c, word))
+}
+
+// Restore writes a record as the audit log has it, unless the store has that version or a later one.
+func (s *Store) Restore(ctx context.Context, t workflows.Transition) (bool, error) {
+	t.Arrow = restore
+	c, err := s.arrow(t)
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	word, err := s.word(ctx, c)
+	if err != nil {
+		return false, fmt.Errorf("redis: %w", err)
+	}
+	switch word {
+	case "ok", "newer":
+		return word == "ok", nil
+	}
+	if why, ok := guards[word]; ok {
+		return false, fmt.Errorf("redis: restore %s: %w: %s", t.Record.ID, ErrGuard, why)
+	}
+	return false, fmt.Errorf("redis: %w", unknown(c, word))
 }
 
 // arrow makes the call of a transition; keys and arguments are those that arrow.lua names.

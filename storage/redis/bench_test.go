@@ -109,7 +109,7 @@ func ending(ctx context.Context, s *redis.Store, who string) error {
 	return nil
 }
 
-func closeAll(b *testing.B, s *redis.Store, closed *atomic.Int64) {
+func closeAll(b testing.TB, s *redis.Store, closed *atomic.Int64) {
 	for {
 		claims, next, err := s.Claim(b.Context(), workflows.DeactivateLane("pg"), 64, time.Minute)
 		if err != nil {

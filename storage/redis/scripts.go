@@ -21,6 +21,9 @@ const (
 	arrows   = "arrow"
 )
 
+// restore is the script that writes what the audit log has; it shares the arrows' keys and arguments.
+const restore = "restore"
+
 // scripts are the Lua programs by file name, those of arrows by the arrow's name.
 type scripts map[string]*goredis.Script
 
@@ -43,8 +46,11 @@ func loadScripts() (scripts, error) {
 			all[name] = goredis.NewScript(bodies[prologue] + body)
 		}
 	}
+	behindArrow := []string{restore}
 	for _, step := range access.Table() {
-		name := string(step.Arrow)
+		behindArrow = append(behindArrow, string(step.Arrow))
+	}
+	for _, name := range behindArrow {
 		if _, ok := bodies[name]; !ok {
 			return nil, fmt.Errorf("no script for the arrow %q", name)
 		}
@@ -60,14 +66,9 @@ type call struct {
 	args   []any
 }
 
-// run sends one call; it may be repeated after a lost reply, so the script must know its own attempts.
-func (s *Store) run(ctx context.Context, c call) (any, error) {
-	reply, err := s.scripts[c.script].Run(ctx, s.client, c.keys, c.args...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.script, err)
-	}
-	return reply, nil
-}
+// run sends one call, together with others that are made at the same time; it may be repeated after a lost reply, so the
+// script must know its own attempts.
+func (s *Store) run(ctx context.Context, c call) (any, error) { return s.batches.do(ctx, c) }
 
 // word sends one call that answers with a word.
 func (s *Store) word(ctx context.Context, c call) (string, error) {
@@ -112,28 +113,37 @@ func (s *Store) done(ctx context.Context, c call) error {
 	return err
 }
 
-// runAll sends calls of one script in one pipeline and gives their replies in order. A call that the server did not
-// know the script of was not run and is sent again in full.
+// runAll sends calls in one pipeline and gives their replies in order. A call that the server did not know the script of
+// was not run and is sent again in full.
 func (s *Store) runAll(ctx context.Context, client goredis.UniversalClient, calls []call) ([]any, error) {
+	replies := make([]any, len(calls))
+	failed := make([]error, len(calls))
+	for i, r := range s.pipe(ctx, client, calls) {
+		replies[i], failed[i] = r.reply, r.err
+	}
+	return replies, errors.Join(failed...)
+}
+
+// pipe sends calls in one pipeline.
+func (s *Store) pipe(ctx context.Context, client goredis.UniversalClient, calls []call) []result {
 	pipe := client.Pipeline()
 	commands := make([]*goredis.Cmd, len(calls))
 	for i, c := range calls {
 		commands[i] = s.scripts[c.script].EvalSha(ctx, pipe, c.keys, c.args...)
 	}
 	_, _ = pipe.Exec(ctx) // each command carries its own error
-	replies := make([]any, len(calls))
-	var failed []error
+	results := make([]result, len(calls))
 	for i, cmd := range commands {
 		reply, err := cmd.Result()
 		if err != nil && goredis.HasErrorPrefix(err, "NOSCRIPT") {
 			reply, err = s.scripts[calls[i].script].Eval(ctx, client, calls[i].keys, calls[i].args...).Result()
 		}
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", calls[i].script, err))
+			err = fmt.Errorf("%s: %w", calls[i].script, err)
 		}
-		replies[i] = reply
+		results[i] = result{reply: reply, err: err}
 	}
-	return replies, errors.Join(failed...)
+	return results
 }
 
 // list reads a reply of Lua that is an array.

@@ -31,7 +31,8 @@ type Store struct {
 	scripts scripts
 	client  goredis.UniversalClient
 	// claims is the client of scripts that must not be repeated.
-	claims goredis.UniversalClient
+	claims  goredis.UniversalClient
+	batches batches
 	// turn is the shard at which the next claim begins.
 	turn atomic.Uint64
 
@@ -59,6 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.claims, err = cfg.connect(false); err != nil {
 		return nil, errors.Join(err, s.client.Close())
 	}
+	s.batches.send = func(ctx context.Context, calls []call) []result { return s.pipe(ctx, s.client, calls) }
 	s.keys.shards, err = s.layOut(ctx, cfg.Shards)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("redis: %w", err), s.Close())

@@ -53,7 +53,7 @@ func connectorOf(l workflows.Lane) string {
 
 func readClaim(item any) (workflows.Claim, error) {
 	f, err := texts(item)
-	if err != nil || len(f) != 5 {
+	if err != nil || len(f) != 6 {
 		return workflows.Claim{}, errors.Join(err, errors.New("not a claim"))
 	}
 	due, err := atMillis(f[2])
@@ -68,7 +68,7 @@ func readClaim(item any) (workflows.Claim, error) {
 	if err != nil {
 		return workflows.Claim{}, err
 	}
-	return workflows.Claim{Request: access.RequestID(f[0]), Timer: access.Timer(f[1]), Due: due, Fence: fence, Record: r}, nil
+	return workflows.Claim{Request: access.RequestID(f[0]), Timer: access.Timer(f[1]), Due: due, Fence: fence, Record: r, Alone: f[5] == "1"}, nil
 }
 
 // Renew prolongs a lease.

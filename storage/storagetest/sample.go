@@ -90,7 +90,8 @@ var steps = map[access.Arrow]func(r *access.Record, now time.Time){
 		r.Extensions = append(r.Extensions, access.Extension{At: now, From: r.EndsAt, To: to})
 		r.EndsAt = to
 	},
-	access.End: endAt,
+	access.End:   endAt,
+	access.Adopt: endAt,
 	access.Overdue: func(r *access.Record, now time.Time) {
 		r.Overdue, r.OverdueAt = true, now.Add(2*time.Minute)
 	},

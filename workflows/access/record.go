@@ -32,7 +32,7 @@ type Record struct {
 
 	// Once ending.
 	EndingAt   time.Time `json:"ending_at,omitzero"`  // when the deactivation became due
-	OverdueAt  time.Time `json:"overdue_at,omitzero"` // told of then, again and again in growing steps
+	OverdueAt  time.Time `json:"overdue_at,omitzero"` // told of then, again and again in growing steps; set while it is running
 	Overdue    bool      `json:"overdue,omitempty"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`    // confirmed gone
 	VerifiedAt time.Time `json:"verified_at,omitzero"` // read back from the target
@@ -52,22 +52,22 @@ type Record struct {
 // Timer names a thing that becomes due for a request.
 type Timer string
 
-// The timers. Auto to Overdue are bookkeeping and call nobody; Activate and Deactivate call the connector.
+// The timers. Auto to Overdue call nobody; the others call the connector, and wait in its lanes.
 const (
 	TimerAuto       Timer = "auto"       // the policy approves by itself
 	TimerRemind     Timer = "remind"     // approvers are reminded
 	TimerLapse      Timer = "lapse"      // nobody decided, or nobody started, in time
 	TimerStart      Timer = "start"      // an approved request starts, or waits for its hour
 	TimerNotice     Timer = "notice"     // the end is near
-	TimerEnd        Timer = "end"        // the grant's end
 	TimerOverdue    Timer = "overdue"    // a deactivation is not confirmed in time
+	TimerEnd        Timer = "end"        // the grant's end
 	TimerActivate   Timer = "activate"   // call the connector: give
 	TimerDeactivate Timer = "deactivate" // call the connector: take away
 )
 
 // Timers lists every timer.
 func Timers() []Timer {
-	return []Timer{TimerAuto, TimerRemind, TimerLapse, TimerStart, TimerNotice, TimerEnd, TimerOverdue, TimerActivate, TimerDeactivate}
+	return []Timer{TimerAuto, TimerRemind, TimerLapse, TimerStart, TimerNotice, TimerOverdue, TimerEnd, TimerActivate, TimerDeactivate}
 }
 
 // Due derives the timers of a record from its state alone, so that what is armed can never differ from what is
@@ -95,9 +95,11 @@ func (r *Record) Due() map[Timer]time.Time {
 	case Activating:
 		set(TimerActivate, r.NextTry)
 		set(TimerEnd, r.EndsAt)
+		set(TimerOverdue, r.OverdueAt)
 	case Active:
 		set(TimerEnd, r.EndsAt)
 		set(TimerNotice, r.NoticeAt)
+		set(TimerOverdue, r.OverdueAt)
 	case Deactivating:
 		set(TimerDeactivate, r.NextTry)
 		set(TimerOverdue, r.OverdueAt)

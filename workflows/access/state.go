@@ -67,6 +67,7 @@ const (
 	End      Arrow = "end"      // the end is due, or somebody asked for it
 	Overdue  Arrow = "overdue"  // the deactivation is not confirmed in time
 	Close    Arrow = "close"    // the target was read back: gone
+	Adopt    Arrow = "adopt"    // something of ours that no live grant explains was found, and is taken away
 )
 
 // Step is a row of the table of arrows.
@@ -96,7 +97,8 @@ func Table() []Step {
 		{Extend, []State{Active}, None},
 		{End, []State{Active}, Deactivating},
 		{Overdue, []State{Deactivating}, None},
-		{Close, []State{Deactivating}, Ended},
+		{Close, []State{Active, Deactivating}, Ended}, // from active where the first try at the end succeeds
+		{Adopt, []State{None}, Deactivating},
 	}
 }
 

@@ -31,4 +31,7 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	// Detail holds what else the arrow knows, in short words: ends_at, policy, stage, sessions_ended, lateness_ms …
 	Detail map[string]string `json:"detail,omitempty"`
+	// Record is the request as the arrow left it, so that a store that lost its state can be rebuilt from the log. Arrows
+	// that close a request, and those that only tell people something, carry none.
+	Record *access.Record `json:"record,omitempty"`
 }

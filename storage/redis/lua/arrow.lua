@@ -19,7 +19,7 @@
 -- timer d: when it is due (Unix ms), f: the fence of its last claim, c: the end of the lease while it is claimed.
 -- Records of the same right are touched when a right becomes free (prologue.lua, free).
 
-local TIMERS = {'auto', 'remind', 'lapse', 'start', 'notice', 'end', 'overdue', 'activate', 'deactivate'}
+local TIMERS = {'auto', 'remind', 'lapse', 'start', 'notice', 'overdue', 'end', 'activate', 'deactivate'}
 local TERMINAL = {denied = true, cancelled = true, lapsed = true, failed = true, ended = true}
 local HOLDS = {activating = true, active = true, deactivating = true}
 -- Without these timers access could stay for ever, whatever the document says.
@@ -107,7 +107,8 @@ local function refused(rule, rec, due, now)
   if timers_missing(to, due) then return 'guard-timer' end
   if rule.guard then
     return rule.guard({
-      now = now, ends = tonumber(ARGV[12]), ended_before = tonumber(rec.ends or '0'),
+      now = now, ends = tonumber(ARGV[12]), ended_before = tonumber(rec.ends or '0'), ending = rec['c:end'],
+      has = function(part) return string.find(ARGV[6], '"' .. part .. '":{', 1, true) end, -- quotes in words are escaped
       was = function() return cjson.decode(redis.call('HGET', KEYS[1], 'doc')) end,
       is = function() return cjson.decode(ARGV[6]) end,
     })
@@ -121,7 +122,7 @@ local function set_timers(rec, due, set, gone)
     local was, is = rec['d:' .. timer], due[timer]
     local key, name = KEYS[2], 'clock'
     if timer == 'activate' then key, name = KEYS[3], 'on:' .. ARGV[15] end
-    if timer == 'deactivate' then key, name = KEYS[4], 'off:' .. ARGV[15] end
+    if timer == 'end' or timer == 'deactivate' then key, name = KEYS[4], 'off:' .. ARGV[15] end
     local changed = is ~= (was or nil) or (is and timer == ARGV[9])
     if changed and is then
       put(key, name, timer .. '|' .. ARGV[2], is, ARGV[20])
@@ -194,7 +195,7 @@ local function take(rule)
   set_indexes(ARGV[3], ARGV[4])
   redis.call('XADD', KEYS[5], '*', 'e', ARGV[7])
   tell(notes, chats, now)
-  if ARGV[9] == 'activate' or ARGV[9] == 'deactivate' then
+  if ARGV[9] == 'activate' or ARGV[9] == 'end' or ARGV[9] == 'deactivate' then
     free({
       busy = KEYS[11], right = ARGV[14], owner = ARGV[9] .. '|' .. ARGV[2] .. '|' .. ARGV[10], holders = KEYS[10],
       base = ARGV[19], connector = ARGV[15], on = KEYS[3], off = KEYS[4], channel = ARGV[20],

@@ -36,9 +36,10 @@ local function free(k)
   if owner ~= k.owner then return end
   redis.call('HDEL', k.busy, k.right)
   for _, id in ipairs(redis.call('SMEMBERS', k.holders)) do
-    local f = redis.call('HMGET', k.base .. 'r:' .. id, 'd:activate', 'c:activate', 'd:deactivate', 'c:deactivate')
+    local f = redis.call('HMGET', k.base .. 'r:' .. id, 'd:activate', 'c:activate', 'd:deactivate', 'c:deactivate', 'd:end', 'c:end')
     if f[1] and not f[2] then put(k.on, 'on:' .. k.connector, 'activate|' .. id, f[1], k.channel) end
     if f[3] and not f[4] then put(k.off, 'off:' .. k.connector, 'deactivate|' .. id, f[3], k.channel) end
+    if f[5] and not f[6] then put(k.off, 'off:' .. k.connector, 'end|' .. id, f[5], k.channel) end
   end
 end
 
