@@ -39,7 +39,7 @@ func StartBot(t testing.TB, config string, env ...string) *Bot {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if b.running() {
+		if b.Running() {
 			b.Kill9()
 		}
 		if t.Failed() {
@@ -56,7 +56,7 @@ func (b *Bot) Config() string { return filepath.Join(b.Dir, "elevate.yaml") }
 // Start starts the process again after Kill9 or Stop, with the same configuration and folder.
 func (b *Bot) Start(env ...string) {
 	b.t.Helper()
-	if b.running() {
+	if b.Running() {
 		b.t.Fatal("the bot runs already")
 	}
 	b.log.mark()
@@ -74,7 +74,8 @@ func (b *Bot) Start(env ...string) {
 	}()
 }
 
-func (b *Bot) running() bool {
+// Running tells whether the process has not ended. A paused one runs.
+func (b *Bot) Running() bool {
 	if b.cmd == nil {
 		return false
 	}
@@ -90,7 +91,7 @@ func (b *Bot) running() bool {
 func (b *Bot) WaitReady() {
 	b.t.Helper()
 	Eventually(b.t, patience, func() error {
-		if !b.running() {
+		if !b.Running() {
 			b.t.Fatalf("the bot ended: %v\n%s", b.err, b.Log())
 		}
 		address := b.Address()
@@ -112,7 +113,7 @@ func (b *Bot) WaitReady() {
 // Kill9 ends the process with no chance to clean up.
 func (b *Bot) Kill9() {
 	b.t.Helper()
-	if !b.running() {
+	if !b.Running() {
 		b.t.Fatalf("the bot has ended already: %v", b.err)
 	}
 	if err := b.cmd.Process.Kill(); err != nil {
@@ -132,7 +133,7 @@ func (b *Bot) Signal(sig os.Signal) {
 // Stop asks the process to end, as a service manager does, and fails the test when it does not do so cleanly.
 func (b *Bot) Stop() {
 	b.t.Helper()
-	if !b.running() {
+	if !b.Running() {
 		b.t.Fatalf("the bot has ended already: %v", b.err)
 	}
 	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {

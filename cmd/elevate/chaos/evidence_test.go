@@ -1,0 +1,207 @@
+package chaos_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"elevate/bot/api"
+	"elevate/cmd/elevate/e2etest"
+	"elevate/workflows/access"
+	"elevate/workflows/audit"
+)
+
+// evidence is what is left when all is quiet: the log, the target's ledger, what was broken, and what the API shows.
+type evidence struct {
+	events    map[access.RequestID][]audit.Event
+	ledger    []call
+	held      map[hold]given
+	broken    []disruption
+	documents map[access.RequestID]api.Request
+}
+
+// quiet waits until every request is over and nobody holds anything, stops the replicas as a service manager does, has the
+// binary prove the log that they kept together, and gives the evidence.
+func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
+	s.Helper()
+	for _, r := range s.replicas {
+		s.ready(r)
+	}
+	s.over(within)
+	e := &evidence{held: map[hold]given{}}
+	var err error
+	if e.documents, err = s.list(s.replicas[0], ""); err != nil {
+		s.Fatal(err)
+	}
+	s.written(e.documents)
+	for _, r := range s.replicas {
+		r.Stop()
+	}
+	for _, g := range targets {
+		e.ledger = append(e.ledger, g.ledger()...)
+		maps.Copy(e.held, g.holds())
+	}
+	e.events = s.proved()
+	return e
+}
+
+// over waits until no request is open.
+func (s *site) over(within time.Duration) {
+	s.Helper()
+	s.eventually(within, func() error {
+		open, err := s.list(s.replicas[0], "open=true")
+		if err != nil {
+			return err
+		}
+		for id, d := range open {
+			return fmt.Errorf("%d requests are open: %s is %s since version %d: %v", len(open), id, d.State, d.Version, d.LastError)
+		}
+		return nil
+	})
+}
+
+// written waits until the last word on every request is in the audit files. Until then it waits in the store, as long as
+// the lease of a replica that died while it wrote.
+func (s *site) written(documents map[access.RequestID]api.Request) {
+	s.Helper()
+	s.eventually(patience, func() error {
+		var text bytes.Buffer
+		if _, err := audit.Export(&text, s.folders(), audit.JSONL, audit.Filter{}); err != nil {
+			return err
+		}
+		events := byRequest(s, text.String())
+		for id, d := range documents {
+			if n := len(events[id]); n == 0 || events[id][n-1].Version < d.Version {
+				return fmt.Errorf("the log has %d events of %s, which stands at version %d", n, id, d.Version)
+			}
+		}
+		return nil
+	})
+}
+
+// folders are where the replicas keep the log; one that has not kept it yet has none.
+func (s *site) folders() (dirs []string) {
+	for _, r := range s.replicas {
+		dir := filepath.Join(r.Dir, "audit")
+		if _, err := os.Stat(dir); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// proved has the audit log verified and exported, and gives its events by request.
+func (s *site) proved() map[access.RequestID][]audit.Event {
+	s.Helper()
+	var flags []string
+	for _, dir := range s.folders() {
+		flags = append(flags, "--dir", dir)
+	}
+	dir := s.replicas[0].Dir
+	out := e2etest.Elevate(s, dir, append([]string{"audit", "verify"}, flags...)...)
+	if out.Code != 0 || !strings.Contains(out.Stdout, "proved: whole and unchanged") {
+		s.Errorf("the audit log is not proved: %d\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	out = e2etest.Elevate(s, dir, append([]string{"audit", "export"}, flags...)...)
+	if out.Code != 0 {
+		s.Errorf("the audit log is not exported: %d\n%s", out.Code, out.Stderr)
+	}
+	return byRequest(s, out.Stdout)
+}
+
+// byRequest reads an export, in which no event may be twice. Refusals are left out, and so is what concerns no request.
+func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
+	t.Helper()
+	events := map[access.RequestID][]audit.Event{}
+	ids := map[string]bool{}
+	for line := range strings.Lines(export) {
+		var l audit.Line
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("a line of the export: %v: %s", err, line)
+		}
+		if ids[l.ID] {
+			t.Errorf("the event %s is in the log twice", l.ID)
+		}
+		ids[l.ID] = true
+		if l.Kind != audit.Refused && l.Request != "" {
+			events[l.Request] = append(events[l.Request], l.Event)
+		}
+	}
+	return events
+}
+
+// grant is what the log says of one grant's time.
+type grant struct {
+	id        access.RequestID
+	hold      hold
+	from      time.Time // active; zero: never
+	until     time.Time // the end as the last durable record had it, or when it was ended or undone
+	endsAt    time.Time // the end as the last durable record had it
+	timely    bool      // its time ended it, nobody else
+	extended  bool
+	bySystems []audit.Event // endings that the system began
+}
+
+// read tells a grant's time by its events.
+func read(id access.RequestID, events []audit.Event) grant {
+	g := grant{id: id, timely: true}
+	for _, e := range events {
+		switch access.Arrow(e.Kind) {
+		case access.Confirm:
+			g.from = e.At
+			g.endsAt = moment(e.Detail["ends_at"])
+		case access.Extend:
+			g.endsAt, g.extended = moment(e.Detail["ends_at"]), true
+		case access.End, access.Undo, access.Close:
+			if e.From != access.Active {
+				continue
+			}
+			if e.Actor.Person != access.System {
+				g.until, g.timely = e.At, false
+			} else {
+				g.bySystems = append(g.bySystems, e)
+			}
+		}
+	}
+	if g.until.IsZero() || g.endsAt.Before(g.until) {
+		g.until = g.endsAt
+	}
+	return g
+}
+
+func moment(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// grants are those that were active, by what they make true at the target.
+func (e *evidence) grants() map[hold][]grant {
+	holds := map[access.RequestID]hold{}
+	for _, c := range e.ledger {
+		if c.Grant != "" {
+			holds[c.Grant] = c.Hold
+		}
+	}
+	all := map[hold][]grant{}
+	for id, events := range e.events {
+		if g := read(id, events); !g.from.IsZero() {
+			g.hold = holds[id]
+			all[g.hold] = append(all[g.hold], g)
+		}
+	}
+	for _, list := range all {
+		slices.SortFunc(list, func(a, b grant) int { return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.id, b.id)) })
+	}
+	return all
+}
