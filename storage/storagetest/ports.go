@@ -20,13 +20,17 @@ type Ports struct {
 	end  int
 }
 
-// ReservePorts takes a block of ports. The first of a block is listened at as long as the test runs, which is what
-// keeps others away from the rest.
+// ReservePorts takes a block of ports that nobody listens at. The first of a block is listened at as long as the test
+// runs, which is what keeps others away from the rest.
 func ReservePorts(t testing.TB) *Ports {
 	t.Helper()
 	for first := firstPort; first+blockSize <= lastPort+1; first += blockSize {
 		guard, err := net.Listen("tcp", address(first))
 		if err != nil {
+			continue
+		}
+		if !free(first+1, first+blockSize) {
+			_ = guard.Close() // nobody called it
 			continue
 		}
 		t.Cleanup(func() { _ = guard.Close() }) // nobody called it
@@ -36,22 +40,25 @@ func ReservePorts(t testing.TB) *Ports {
 	return nil
 }
 
-// Next gives a port of the block that was not given before and that nobody listens at.
+// free tells whether nobody listens at the ports up to end.
+func free(first, end int) bool {
+	for port := first; port < end; port++ {
+		l, err := net.Listen("tcp", address(port))
+		if err != nil || l.Close() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Next gives a port of the block that was not given before.
 func (p *Ports) Next() int {
 	p.t.Helper()
-	for ; p.next < p.end; p.next++ {
-		l, err := net.Listen("tcp", address(p.next))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			p.t.Fatalf("give a port back: %v", err)
-		}
-		p.next++
-		return p.next - 1
+	if p.next == p.end {
+		p.t.Fatalf("the block of %d ports is used up", blockSize)
 	}
-	p.t.Fatalf("the block of %d ports is used up", blockSize)
-	return 0
+	p.next++
+	return p.next - 1
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
