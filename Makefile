@@ -45,8 +45,9 @@ test-quick: ## the tests that need nothing but Go
 	go test -short $$(go list ./... | grep -vE '$(BACKED)')
 
 .PHONY: test-long
-test-long: deps ## everything three times, then a minute for each fuzz target
+test-long: deps ## everything three times, the long chaos suite, then a minute for each fuzz target
 	go test -count 3 -timeout 90m ./...
+	go test -count 1 -timeout 90m -v ./cmd/elevate/chaos -long
 	.ci/fuzz 60s
 
 .PHONY: bench

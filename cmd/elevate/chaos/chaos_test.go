@@ -16,7 +16,13 @@ var (
 	runs = flag.Int("runs", 1, "of TestChaos: how many seeds to run, one after the other, counted from the first")
 )
 
-func TestMain(m *testing.M) { os.Exit(e2etest.Run(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !*long { // they wait for most of their time
+		_ = flag.Set("test.parallel", "8") // the flag is the testing package's own
+	}
+	os.Exit(e2etest.Run(m))
+}
 
 // together lets short forms run side by side. Long ones measure, and run alone.
 func together(t *testing.T) {
@@ -35,7 +41,7 @@ type size struct {
 
 var (
 	small = size{grants: 150, faults: faults{kills: 6, pauses: 2, redisKills: 1}, span: 18 * time.Second, longest: 5 * time.Second}
-	big   = size{grants: 10_000, faults: faults{kills: 240, pauses: 60, redisKills: 24}, span: 14 * time.Minute, longest: 8 * time.Second}
+	big   = size{grants: 10_000, faults: faults{kills: 240, pauses: 60, redisKills: 24}, span: 10 * time.Minute, longest: 8 * time.Second}
 )
 
 // misbehaviour is the share of the calls that the target treats badly.
@@ -65,7 +71,7 @@ func chaos(t *testing.T, seed uint64) {
 		z = big
 	}
 	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour})
-	s := openSite(t, 3, map[string]*target{"hooks": g})
+	s := openSite(t, 6, map[string]*target{"hooks": g})
 	everybody := &people{site: s, history: &history{}, seed: seed, name: "hooks", longest: z.longest}
 	b := &breaker{site: s, rng: rand.New(rand.NewPCG(seed, 2<<40))}
 
@@ -92,6 +98,7 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	t.Logf("seed %d: %d requests, %d approved, in %s; %v; %d restarts by the service manager; quiet after %s more",
 		seed, len(e.documents), everybody.approved.Load(), acted.Round(time.Second), count, b.fell, (time.Since(began) - acted).Round(time.Second))
+	t.Logf("arrows: %v", e.arrows())
 	late := e.lateness()
 	if worst := late.fromOutage.at(1); worst > worstEnding {
 		t.Errorf("an ending came %s after the last thing that stood in its way was over", worst)

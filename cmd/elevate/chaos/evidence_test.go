@@ -138,6 +138,17 @@ func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
 	return events
 }
 
+// arrows counts what happened, endings by what the target had.
+func (e *evidence) arrows() map[string]int {
+	count := map[string]int{}
+	for _, events := range e.events {
+		for _, event := range events {
+			count[strings.TrimSpace(event.Kind+" "+event.Detail["was"])]++
+		}
+	}
+	return count
+}
+
 // grant is what the log says of one grant's time.
 type grant struct {
 	id        access.RequestID

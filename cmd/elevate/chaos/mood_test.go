@@ -39,11 +39,12 @@ func (calm) of(*call) (fault, time.Duration) { return well, 0 }
 type steady struct {
 	fault fault
 	verbs []string
+	late  time.Duration
 }
 
 func (m steady) of(c *call) (fault, time.Duration) {
 	if slices.Contains(m.verbs, c.Verb) {
-		return m.fault, 0
+		return m.fault, m.late
 	}
 	return well, 0
 }

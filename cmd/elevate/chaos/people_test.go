@@ -44,18 +44,18 @@ func (p *people) live(every time.Duration, enough func(approved int64) bool) {
 		case <-p.Context().Done():
 			return
 		}
-		p.begin("", "")
+		p.begin("", 0)
 	}
 	p.all.Wait()
 }
 
 // begin begins the life of a request. What it comes to is drawn from the seed and its number. Where nobody is named,
 // somebody asks for something.
-func (p *people) begin(who, role string) {
+func (p *people) begin(who string, role int) {
 	n := p.asked.Add(1)
 	l := &life{people: p, n: n, rng: rand.New(rand.NewPCG(p.seed, uint64(n))), who: who, role: role}
 	if who == "" {
-		l.who, l.role = p.names[l.rng.IntN(crowd)], roleOf(p.name, l.rng.IntN(rolesEach))
+		l.who, l.role = p.names[l.rng.IntN(crowd)], l.rng.IntN(p.roles)
 	}
 	p.all.Go(l.live)
 }
@@ -63,11 +63,12 @@ func (p *people) begin(who, role string) {
 // life is one request's, as those live it who have to do with it.
 type life struct {
 	*people
-	n         int64
-	rng       *rand.Rand
-	who, role string
-	length    time.Duration
-	id        access.RequestID
+	n      int64
+	rng    *rand.Rand
+	who    string
+	role   int
+	length time.Duration
+	id     access.RequestID
 }
 
 // chance is true that often.
@@ -97,7 +98,7 @@ func (l *life) live() {
 	}
 	l.approved.Add(1)
 	if l.chance(0.15) {
-		l.begin(l.who, twin(l.role))
+		l.begin(l.who, l.role^1) // the same right by another role
 	}
 	l.use()
 }
@@ -105,7 +106,7 @@ func (l *life) live() {
 // submit asks, again and again with one key where no answer comes, which is one act.
 func (l *life) submit() bool {
 	o := op{Who: l.who, Verb: submit, Called: time.Now(), Words: fmt.Sprintf("for life %d of seed %d", l.n, l.seed)}
-	body := map[string]string{"role": l.role, "duration": l.length.String(), "justification": o.Words}
+	body := map[string]string{"role": roleOf(l.name, l.role), "duration": l.length.String(), "justification": o.Words}
 	for try := range 8 {
 		if try > 0 {
 			l.pass(200 * time.Millisecond)
@@ -173,13 +174,17 @@ func (l *life) extend(after time.Duration) {
 	l.act(l.who, extend, map[string]string{"duration": (time.Second + l.within(l.longest/2)).Round(time.Millisecond).String()})
 }
 
-// extendLate moves the end when it has all but come, or has.
+// extendLate moves the end when it has all but come, or has just come, or was taken up by a target that is slow.
 func (l *life) extendLate() {
 	for range 20 {
 		l.pass(100 * time.Millisecond)
 		out, _ := l.act(l.who, show, nil)
 		if out.request.State == access.Active {
-			l.extend(time.Until(*out.request.EndsAt) - 10*time.Millisecond + l.within(20*time.Millisecond))
+			off := l.within(8*time.Millisecond) - 4*time.Millisecond
+			if l.chance(0.3) {
+				off = l.within(time.Second)
+			}
+			l.extend(time.Until(*out.request.EndsAt) + off)
 			return
 		}
 	}

@@ -34,6 +34,7 @@ type site struct {
 	replicas []*replica
 	client   *http.Client
 	names    []string // of the people
+	roles    int      // at each target
 }
 
 // replica is a bot that listens at the same address after every start.
@@ -44,17 +45,17 @@ type replica struct {
 	wanted bool
 }
 
-// openSite starts replicas and waits until each does its work. Targets are connectors by name; each has the roles NAME-0 to
-// NAME-5, of which two and two are the same right, and the odd ones need two approvals.
-func openSite(t *testing.T, replicas int, targets map[string]*target) *site {
+// openSite starts three replicas and waits until each does its work. Targets are connectors by name; each has the roles
+// NAME-0, NAME-1 and so on, of which two and two are the same right, and the odd ones need two approvals.
+func openSite(t *testing.T, roles int, targets map[string]*target) *site {
 	t.Helper()
-	s := &site{T: t, store: e2etest.StartRedis(t), client: &http.Client{Timeout: connectorTimeout}}
+	s := &site{T: t, roles: roles, store: e2etest.StartRedis(t), client: &http.Client{Timeout: connectorTimeout}}
 	t.Cleanup(s.client.CloseIdleConnections)
 	for i := range crowd {
 		s.names = append(s.names, fmt.Sprintf("p%02d", i))
 	}
-	for i := range replicas {
-		r := &replica{name: string(rune('a' + i)), address: fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t)), wanted: true}
+	for _, name := range []string{"a", "b", "c"} {
+		r := &replica{name: name, address: fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t)), wanted: true}
 		r.Bot = e2etest.StartBot(t, s.config(r, targets))
 		s.replicas = append(s.replicas, r)
 		s.ready(r)
@@ -65,15 +66,6 @@ func openSite(t *testing.T, replicas int, targets map[string]*target) *site {
 // roleOf names the n-th role of a target.
 func roleOf(connector string, n int) string { return fmt.Sprintf("%s-%d", connector, n) }
 
-// rolesEach is how many roles a target has.
-const rolesEach = 6
-
-// twin is another role that is the same right, and needs another number of approvals.
-func twin(role string) string {
-	last := len(role) - 1
-	return role[:last] + string(role[last]^1)
-}
-
 func (s *site) config(r *replica, targets map[string]*target) string {
 	var tokens, people, connectors, roles strings.Builder
 	for _, who := range append([]string{auditor}, s.names...) {
@@ -82,7 +74,7 @@ func (s *site) config(r *replica, targets map[string]*target) string {
 	}
 	for name, target := range targets {
 		fmt.Fprintf(&connectors, "  %s: {type: webhook, url: %q, secret: %s, timeout: %s}\n", name, target.url+r.name, secret, connectorTimeout)
-		for n := range rolesEach {
+		for n := range s.roles {
 			fmt.Fprintf(&roles, "  - {id: %s, title: Role, connector: %s, target: {role: %[2]s-r%[3]d}, labels: {approvals: \"%[4]d\"}}\n",
 				roleOf(name, n), name, n/2, n%2+1)
 		}
