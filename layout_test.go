@@ -40,6 +40,7 @@ func directions() []direction {
 		{"connectors", []string{"workflows/access"}},
 		{"connectors/*/...", []string{"connectors", "workflows/access"}},
 		{"storage/redis", []string{"workflows", "workflows/access", "workflows/audit"}},
+		{"storage/redis/measure", []string{"connectors", "storage/redis", "workflows/..."}},
 		{"storage/embedded", []string{"storage/redis", "workflows", "workflows/access", "workflows/audit"}},
 		{"bot", []string{"connectors", "workflows/..."}},
 		{"bot/api", []string{"bot", "connectors", "workflows/..."}},
