@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -14,6 +15,7 @@ var (
 	long = flag.Bool("long", false, "run the long forms: 10,000 grants, 200 kills, minutes of outage; one after the other")
 	seed = flag.Uint64("seed", 0, "of TestChaos: the plan of faults and acts; 0 draws one")
 	runs = flag.Int("runs", 1, "of TestChaos: how many seeds to run, one after the other, counted from the first")
+	many = flag.Int64("grants", 0, "of TestChaos: how many; faults and time are in proportion; 0 is what the form has")
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +46,16 @@ var (
 	big   = size{grants: 10_000, faults: faults{kills: 240, pauses: 60, redisKills: 24}, span: 10 * time.Minute, longest: 8 * time.Second}
 )
 
+// scaled is a size with another number of grants; 0 leaves it as it is.
+func (z size) scaled(grants int64) size {
+	if grants == 0 {
+		return z
+	}
+	by := func(n int) int { return int(int64(n) * grants / z.grants) }
+	return size{grants: grants, faults: faults{by(z.kills), by(z.pauses), by(z.redisKills)}, longest: z.longest,
+		span: time.Duration(int64(z.span) * grants / z.grants)}
+}
+
 // misbehaviour is the share of the calls that the target treats badly.
 const misbehaviour = 0.08
 
@@ -59,17 +71,13 @@ func TestChaos(t *testing.T) {
 	if first == 0 {
 		first = rand.Uint64() >> 44 // short enough to type
 	}
+	z := either(small, big).scaled(*many)
 	for n := range uint64(*runs) {
-		t.Logf("seed %d: run it again with -run TestChaos -seed %d", first+n, first+n)
-		chaos(t, first+n)
+		t.Run(fmt.Sprintf("seed %d", first+n), func(t *testing.T) { z.chaos(t, first+n) })
 	}
 }
 
-func chaos(t *testing.T, seed uint64) {
-	z := small
-	if *long {
-		z = big
-	}
+func (z size) chaos(t *testing.T, seed uint64) {
 	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour})
 	s := openSite(t, 6, map[string]*target{"hooks": g})
 	everybody := &people{site: s, history: &history{}, seed: seed, name: "hooks", longest: z.longest}
@@ -78,7 +86,7 @@ func chaos(t *testing.T, seed uint64) {
 	lived := make(chan struct{})
 	go func() {
 		defer close(lived)
-		everybody.live(z.span/time.Duration(z.grants)*9/10, func(approved int64) bool { return approved >= z.grants })
+		everybody.live(z.span/time.Duration(z.grants)*9/10, z.grants, 3*z.span+patience)
 	}()
 	began := time.Now()
 	b.wreck(z.faults.plan(b.rng, z.span))

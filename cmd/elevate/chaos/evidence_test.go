@@ -117,7 +117,7 @@ func (s *site) proved() map[access.RequestID][]audit.Event {
 	return byRequest(s, out.Stdout)
 }
 
-// byRequest reads an export, in which no event may be twice. Refusals are left out, and so is what concerns no request.
+// byRequest reads an export, in which no event may be twice. What is no arrow, such as a refusal, is left out.
 func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
 	t.Helper()
 	events := map[access.RequestID][]audit.Event{}
@@ -131,7 +131,7 @@ func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
 			t.Errorf("the event %s is in the log twice", l.ID)
 		}
 		ids[l.ID] = true
-		if l.Kind != audit.Refused && l.Request != "" {
+		if l.Version > 0 {
 			events[l.Request] = append(events[l.Request], l.Event)
 		}
 	}

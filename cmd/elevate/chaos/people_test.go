@@ -34,19 +34,22 @@ type people struct {
 	all      sync.WaitGroup
 }
 
-// live begins lives at a pace, until it is enough, and returns when all are over.
-func (p *people) live(every time.Duration, enough func(approved int64) bool) {
-	pace := time.NewTicker(every)
+// live begins lives at a pace, until so many requests are approved or it takes too long, and returns when all are over.
+func (p *people) live(every time.Duration, grants int64, most time.Duration) {
+	defer p.all.Wait()
+	pace, late := time.NewTicker(every), time.After(most)
 	defer pace.Stop()
-	for !enough(p.approved.Load()) {
+	for p.approved.Load() < grants {
 		select {
 		case <-pace.C:
+			p.begin("", 0)
+		case <-late:
+			p.Errorf("%d requests were approved in %s, not %d", p.approved.Load(), most, grants)
+			return
 		case <-p.Context().Done():
 			return
 		}
-		p.begin("", 0)
 	}
-	p.all.Wait()
 }
 
 // begin begins the life of a request. What it comes to is drawn from the seed and its number. Where nobody is named,
