@@ -30,6 +30,9 @@ type RunnerConfig struct {
 	MaxSleep time.Duration
 	// Grace is how long work in hand may go on after Run was told to stop. Zero: ten seconds.
 	Grace time.Duration
+	// ConnectorOpen is told when calls to a connector begin or cease to be held back because it does not answer;
+	// direction is activate or deactivate. Nil: nobody is told.
+	ConnectorOpen func(connector, direction string, open bool)
 }
 
 func (c RunnerConfig) withDefaults() RunnerConfig {
@@ -49,6 +52,9 @@ func (c RunnerConfig) withDefaults() RunnerConfig {
 	setD(&c.CallTimeout, 30*time.Second)
 	setD(&c.MaxSleep, time.Second)
 	setD(&c.Grace, 10*time.Second)
+	if c.ConnectorOpen == nil {
+		c.ConnectorOpen = func(string, string, bool) {}
+	}
 	return c
 }
 
@@ -62,9 +68,10 @@ type Runner struct {
 
 // lane is a queue with its own workers.
 type lane struct {
-	name  Lane
-	slots chan struct{} // one for each worker at work
-	nudge chan struct{}
+	name    Lane
+	slots   chan struct{} // one for each worker at work
+	nudge   chan struct{}
+	breaker *breaker // stays closed on the lane that calls no target
 }
 
 // Lanes lists every lane that the service's timers wait in.
@@ -80,17 +87,20 @@ func (s *Service) Lanes() []Lane {
 func NewRunner(s *Service, cfg RunnerConfig) *Runner {
 	cfg = cfg.withDefaults()
 	r := &Runner{s: s, cfg: cfg, lanes: map[Lane]*lane{}}
-	add := func(name Lane, workers int) {
-		r.lanes[name] = &lane{name: name, slots: make(chan struct{}, workers), nudge: make(chan struct{}, 1)}
-	}
-	for _, name := range s.Lanes() {
-		workers := cfg.PerConnector
-		if name == Clock {
-			workers = cfg.Clock
+	r.add(Clock, cfg.Clock, func(bool) {})
+	for name := range s.cfg.Connectors {
+		for direction, l := range map[string]Lane{"activate": ActivateLane(name), "deactivate": DeactivateLane(name)} {
+			shown := func(open bool) { cfg.ConnectorOpen(name, direction, open) }
+			shown(false)
+			r.add(l, cfg.PerConnector, shown)
 		}
-		add(name, workers)
 	}
 	return r
+}
+
+func (r *Runner) add(name Lane, workers int, shown func(open bool)) {
+	r.lanes[name] = &lane{name: name, slots: make(chan struct{}, workers), nudge: make(chan struct{}, 1),
+		breaker: &breaker{log: r.s.log.With("lane", name), shown: shown}}
 }
 
 // Run works timers until ctx ends, and returns when its last worker has. Work in hand is given Grace to finish; what
@@ -137,18 +147,31 @@ func (r *Runner) work(ctx, inHand context.Context, l *lane) {
 		if free == 0 {
 			return
 		}
-		claims, next, err := r.s.cfg.Store.Claim(ctx, l.name, free, r.cfg.Lease)
+		n, probe, again := l.breaker.admit(r.s.now(), free)
+		l.give(free - n)
+		if n == 0 {
+			r.sleep(ctx, l, again)
+			continue
+		}
+		claims, next, err := r.s.cfg.Store.Claim(ctx, l.name, n, r.cfg.Lease)
 		if err != nil && ctx.Err() == nil {
 			r.s.log.Error("due timers could not be claimed", "lane", l.name, "err", err)
 		}
-		l.give(free - len(claims))
+		l.give(n - len(claims))
+		if probe && len(claims) == 0 {
+			l.breaker.probed(r.s.now(), true)
+		}
 		for _, c := range claims {
 			busy.Go(func() {
-				defer l.give(1)
 				r.handle(inHand, c)
+				l.give(1)
+				if probe {
+					l.breaker.probed(r.s.now(), false)
+					l.wake()
+				}
 			})
 		}
-		if len(claims) < free {
+		if len(claims) < n {
 			r.sleep(ctx, l, next)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,8 +37,7 @@ func backoff(n int, err error) time.Duration {
 // activate gives a grant at its target. The end is armed already; a grant whose end is past is not given any more.
 func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
-	if !r.s.now().Before(rec.EndsAt) {
-		t, err := r.s.finish(rec, access.BySystem(), "its time was up before the target could be asked")
+	if t, waited, err := r.tooLong(rec); waited {
 		return r.settle(ctx, c, t, err)
 	}
 	if err := r.ready(ctx); err != nil {
@@ -63,6 +63,26 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	return err
 }
 
+// tooLong tells whether a grant has waited in its lane so long, behind a target that does not answer, that it is not
+// given as it is: it is undone where its time to start is over, and else gets a new end, because the time that it is for
+// counts from its beginning.
+func (r *Runner) tooLong(rec *access.Record) (t Transition, waited bool, err error) {
+	now := r.s.now().UTC()
+	switch {
+	case !now.Before(rec.EndsAt), now.After(rec.StartBy):
+		t, err = r.s.finish(rec, access.BySystem(), "its time was up before the target could be asked")
+		return t, true, err
+	case now.Add(rec.Duration).Sub(rec.EndsAt) > backoffCap:
+		if t, err = move(rec, access.Retry, access.BySystem(), now); err == nil {
+			t.Record.NextTry = now
+			t.until(now.Add(rec.Duration), r.s.cfg.OverdueAfter)
+			t.detail(map[string]string{"ends_at": stamp(t.Record.EndsAt)})
+		}
+		return t, true, err
+	}
+	return t, false, nil
+}
+
 // activated writes down that the target gave the grant.
 func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt) error {
 	rec, now := c.Record, r.s.now().UTC()
@@ -85,32 +105,47 @@ func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt)
 	return r.settle(ctx, c, t, nil)
 }
 
-// inherit takes what a live grant on the same right knows about standing access: what it made true looks, to a target
-// that keeps no marks, as if it had been there before.
+// inherit takes what other live grants on the same right know about standing access: what they made true, or may have,
+// looks to a target that keeps no marks as if it had been there before. One that is being taken away counts as well.
 func (r *Runner) inherit(ctx context.Context, rec *access.Record, receipt access.Receipt) (access.Receipt, error) {
 	if !receipt.Already {
 		return receipt, nil
 	}
-	shared, err := r.sharedWith(ctx, rec)
-	if err != nil || shared == nil {
+	others, err := r.others(ctx, rec)
+	if err != nil {
 		return receipt, err
 	}
-	receipt.Already = shared.Receipt.Already
+	for _, o := range others {
+		uncertain := o.Receipt == nil && (o.State == access.Deactivating || o.Attempts > 0)
+		if uncertain || o.Receipt != nil && !o.Receipt.Already {
+			receipt.Already = false
+		}
+	}
 	return receipt, nil
 }
 
-// sharedWith is another grant that is active on the same right, or nil.
+// sharedWith is another grant that keeps the right, or nil: one that is active. Access that a sweep found by its mark is
+// also left to a grant that is being activated: whatever becomes of that one, its end takes everything with our mark.
 func (r *Runner) sharedWith(ctx context.Context, rec *access.Record) (*access.Record, error) {
-	others, err := r.s.cfg.Store.Sharing(ctx, rec.Right())
+	others, err := r.others(ctx, rec)
 	if err != nil {
-		return nil, fmt.Errorf("look for other grants of the same right: %w", err)
+		return nil, err
 	}
 	for _, o := range others {
-		if o.ID != rec.ID && o.State == access.Active && o.Receipt != nil {
+		if o.State == access.Active && o.Receipt != nil || rec.Found() && o.State == access.Activating {
 			return o, nil
 		}
 	}
 	return nil, nil
+}
+
+// others are the other grants that may hold the same right.
+func (r *Runner) others(ctx context.Context, rec *access.Record) ([]*access.Record, error) {
+	records, err := r.s.cfg.Store.Sharing(ctx, rec.Right())
+	if err != nil {
+		return nil, fmt.Errorf("look for other grants of the same right: %w", err)
+	}
+	return slices.DeleteFunc(records, func(o *access.Record) bool { return o.ID == rec.ID }), nil
 }
 
 // notActivated settles an activation that the target refused or did not answer. What it refused for good is read back
@@ -176,7 +211,7 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 	}
 	log.Warn("an activation came too late and is undone", "state", current.State)
 	for n := 1; ; n++ {
-		_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
+		err := r.takeBack(ctx, rec, receipt)
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(err, ErrStale)
 		}
@@ -185,6 +220,14 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 			return err
 		}
 	}
+}
+
+// takeBack is a call to the target that no claim covers.
+func (r *Runner) takeBack(ctx context.Context, rec *access.Record, receipt access.Receipt) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallTimeout)
+	defer cancel()
+	_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
+	return err
 }
 
 // deactivate takes a grant away at its target and writes down what the target was read to say. A right that another
@@ -318,6 +361,9 @@ func (r *Runner) call(ctx context.Context, c Claim, verb string, f func(context.
 	}()
 	began := time.Now()
 	err := f(ctx, r.connector(c.Record))
+	if err == nil || !errors.Is(ctx.Err(), context.Canceled) { // what was cut off says nothing about the target
+		r.lanes[c.Lane].breaker.heard(r.s.now(), err)
+	}
 	cancel()
 	<-renewed
 	result := "ok"

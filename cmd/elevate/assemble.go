@@ -108,7 +108,7 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	if err != nil {
 		return err
 	}
-	a.runs = append(a.runs, workflows.NewRunner(a.service, workflows.RunnerConfig{}).Run, a.drainer.Run)
+	a.runs = append(a.runs, workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen}).Run, a.drainer.Run)
 	return nil
 }
 

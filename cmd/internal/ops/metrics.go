@@ -23,6 +23,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	acks      *prometheus.HistogramVec
 	calls     *prometheus.HistogramVec
+	open      *prometheus.GaugeVec
 }
 
 // NewMetrics makes the figures, all at zero.
@@ -50,6 +51,10 @@ func NewMetrics(b Build) *Metrics {
 			Help:    "Time of one call to a target, by connector, verb and result.",
 			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"connector", "verb", "result"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "elevate_connector_open",
+			Help: "1 while calls to a connector are held back because it does not answer or asks for a rest.",
+		}, []string{"connector", "direction"}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "elevate_build_info",
@@ -57,7 +62,7 @@ func NewMetrics(b Build) *Metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.lateness, m.decisions, m.acks, m.calls, info,
+	m.registry.MustRegister(m.lateness, m.decisions, m.acks, m.calls, m.open, info,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -90,6 +95,18 @@ func (m *Metrics) ObserveConnectorCall(connector, verb, result string, d time.Du
 	if m != nil {
 		m.calls.WithLabelValues(connector, verb, result).Observe(d.Seconds())
 	}
+}
+
+// ConnectorOpen records whether calls to a connector are held back, in a direction (activate, deactivate).
+func (m *Metrics) ConnectorOpen(connector, direction string, open bool) {
+	if m == nil {
+		return
+	}
+	v := 0.0
+	if open {
+		v = 1
+	}
+	m.open.WithLabelValues(connector, direction).Set(v)
 }
 
 // Handler serves the figures in Prometheus' text form.
