@@ -385,7 +385,7 @@ func (r *Runner) overdue(c Claim, now time.Time) (Transition, error) {
 	}
 	late := now.Sub(t.Record.EndingAt)
 	t.Notes = append(t.Notes, Note{Kind: NoteOverdue, At: now, Actor: access.BySystem(), Version: t.Record.Version})
-	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(min(max(2*late, r.s.cfg.OverdueAfter), time.Hour))
+	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(overdueAgain(late, r.s.cfg.OverdueAfter))
 	if name := rec.Role.Connector; r.s.cfg.Connectors[name] == nil {
 		t.Record.LastError = fmt.Sprintf("connector %q is not configured any more; put it back so that its grants can be ended", name)
 	}

@@ -122,7 +122,7 @@ type Timers interface {
 // NoteKind says what a note tells.
 type NoteKind string
 
-// The kinds of note: the arrow that was taken, or the digest.
+// The kinds of note: the arrow that was taken, what else became of a request, or the digest.
 const (
 	NoteSubmitted NoteKind = "submitted"
 	NoteVoted     NoteKind = "voted"
@@ -140,6 +140,7 @@ const (
 	NoteExtended  NoteKind = "extended"
 	NoteOverdue   NoteKind = "overdue"
 	NoteEnded     NoteKind = "ended"
+	NoteRestored  NoteKind = "restored" // the store had lost it, and has it again from the audit log
 	NoteDigest    NoteKind = "digest"
 )
 

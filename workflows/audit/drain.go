@@ -50,7 +50,13 @@ type DrainConfig struct {
 	Lease time.Duration
 	// StaleAfter is for how long nothing may have been known to be drained before Healthy says so. Zero: 1 minute.
 	StaleAfter time.Duration
-	Log        Config // of the files; its Logger and Now serve the drainer as well
+	// Behind is called where the store may have lost what the files have: it is empty, or an older copy of itself, or the
+	// files have lines that it does not know of. It gives back what was lost, and tells whether anything was. All up to
+	// the line since was in the store, and it has kept it; the zero Head says that nothing may be there. It is called
+	// before the store is told how far the files go, and called again until it succeeds, so it must bear repetition. Nil:
+	// nothing is given back.
+	Behind func(ctx context.Context, since Head) (lost bool, err error)
+	Log    Config // of the files; its Logger and Now serve the drainer as well
 }
 
 func (c DrainConfig) withDefaults() DrainConfig {
@@ -82,8 +88,10 @@ type Drainer struct {
 	head    position // the newest known
 	told    time.Time
 	holding bool
+	likeness
 
 	health health
+	looks  looks
 }
 
 // NewDrainer makes a drainer; Run starts it.
@@ -92,7 +100,7 @@ func NewDrainer(cfg DrainConfig, store Store) (*Drainer, error) {
 		return nil, errors.New("a drainer of the audit log needs a folder and the name of its replica")
 	}
 	cfg = cfg.withDefaults()
-	d := &Drainer{cfg: cfg, store: store, log: cfg.Log.Logger}
+	d := &Drainer{cfg: cfg, store: store, log: cfg.Log.Logger, likeness: likeness{marks: birthmarks}, looks: looks{wanted: make(chan struct{}, 1)}}
 	d.health.staleAfter = cfg.StaleAfter
 	return d, nil
 }
@@ -117,11 +125,15 @@ func (d *Drainer) Run(ctx context.Context) error {
 			if errors.Is(err, errFiles) {
 				wait = d.cfg.Lease / 2 // another replica, whose disk works, takes over meanwhile
 			}
+			if errors.Is(err, errBehind) {
+				wait = d.cfg.Lease / 2 // it may have read all files
+			}
 		case more:
 			continue
 		}
 		select {
 		case <-ctx.Done():
+		case <-d.looks.wanted:
 		case <-time.After(wait):
 		}
 	}
@@ -209,21 +221,19 @@ func (d *Drainer) round(ctx context.Context) (more bool, err error) {
 	return false, d.caughtUp(ctx)
 }
 
-// learn reads how far the chain has come. A replica that drains nothing itself also learns that another does.
+// learn reads how far the chain has come, and whether the store is the one that it was. A replica that drains nothing
+// itself also learns that another does.
 func (d *Drainer) learn(ctx context.Context) error {
-	text, err := d.head.text()
+	look := d.looks.begin()
+	known, err := d.storedHead(ctx)
 	if err != nil {
 		return err
 	}
-	stored, _, err := d.store.Once(ctx, headKey, text, forever)
-	if err != nil {
-		return fmt.Errorf("read the head: %w", err)
-	}
-	known, err := parsePosition(stored)
-	if err != nil {
+	if err := d.compare(ctx, known.Head); err != nil {
 		return err
 	}
-	if !d.holding && !known.CaughtUp.Equal(d.told) {
+	d.looks.passed(look)
+	if !d.holding && !known.CaughtUp.IsZero() && !known.CaughtUp.Equal(d.told) {
 		at := d.cfg.Log.Now()
 		if d.told.IsZero() && known.CaughtUp.Before(at) {
 			at = known.CaughtUp // it may have been long ago
@@ -236,6 +246,19 @@ func (d *Drainer) learn(ctx context.Context) error {
 		d.health.reached(known.Head)
 	}
 	return nil
+}
+
+// storedHead is the head that the store has: the zero one where it has none, also where it had one and lost it.
+func (d *Drainer) storedHead(ctx context.Context) (position, error) {
+	none, err := position{}.text()
+	if err != nil {
+		return position{}, err
+	}
+	stored, _, err := d.store.Once(ctx, headKey, none, forever)
+	if err != nil {
+		return position{}, fmt.Errorf("read the head: %w", err)
+	}
+	return parsePosition(stored)
 }
 
 // forgetWritten lets the store forget the events that are in the files already, because a crash came before it could

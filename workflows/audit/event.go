@@ -8,15 +8,21 @@ import (
 	"elevate/workflows/access"
 )
 
-// Refused is the kind of event that records a "no": to a submission, a click, an API call.
-const Refused = "refused"
+// The kinds of event that are no arrow.
+const (
+	// Refused records a "no": to a submission, a click, an API call.
+	Refused = "refused"
+	// Restored records that the store had lost a request, or what became of it lately, and was given it again as the log
+	// has it. Its version is that of the last arrow before the loss.
+	Restored = "restored"
+)
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.
 type Event struct {
 	// ID is given by the store: unique, and rising within one request.
 	ID string    `json:"id"`
 	At time.Time `json:"at"` // UTC
-	// Kind is the arrow's name, or Refused.
+	// Kind is the arrow's name, Refused or Restored.
 	Kind    string           `json:"kind"`
 	Request access.RequestID `json:"request,omitempty"`
 	Version int64            `json:"version,omitempty"`

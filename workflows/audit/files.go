@@ -146,13 +146,8 @@ func repairFile(path string) (tail, error) {
 		return tail{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	end, from, err := endOf(f)
 	if err != nil {
-		return tail{}, err
-	}
-	from := max(0, info.Size()-recentBytes)
-	end := make([]byte, info.Size()-from)
-	if _, err := f.ReadAt(end, from); err != nil && !errors.Is(err, io.EOF) {
 		return tail{}, err
 	}
 	whole := bytes.LastIndexByte(end, '\n') + 1
@@ -169,6 +164,30 @@ func repairFile(path string) (tail, error) {
 		return t, nil
 	}
 	return t, t.read(end[:whole], from > 0)
+}
+
+// readEnd reads the end of a file as endOf does.
+func readEnd(path string) (end []byte, from int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	return endOf(f)
+}
+
+// endOf is as much of a file's end as is looked at, and where in the file it begins.
+func endOf(f *os.File) (end []byte, from int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	from = max(0, info.Size()-recentBytes)
+	end = make([]byte, info.Size()-from)
+	if _, err := f.ReadAt(end, from); err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, err
+	}
+	return end, from, nil
 }
 
 // read takes the head and the marks from the end of a file; cut tells that it begins in the middle of a line.

@@ -110,6 +110,13 @@ func place(raw []byte) (seq int64, prev Head, err error) {
 	return seq, prev, nil
 }
 
+// idOf reads the id of a raw line's event, which follows the hash; empty where there is none.
+func idOf(raw []byte) string {
+	_, rest, _ := bytes.Cut(raw, []byte(`","id":"`))
+	id, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(id)
+}
+
 // encode writes events as the lines that follow a head, each with its newline, and gives the new head.
 func encode(from Head, events []Event) (lines []byte, to Head, err error) {
 	to = from

@@ -152,6 +152,7 @@ func replica(t *testing.T, name, dir string, s Store, cfg Config) *Drainer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.marks = 2 // so that there are fewer steps to be killed at
 	t.Cleanup(d.release)
 	return d
 }

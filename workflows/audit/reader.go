@@ -17,6 +17,8 @@ type lineReader struct {
 	r     *bufio.Reader
 	long  []byte // a line that did not fit into the buffer
 	count int    // lines read
+	start int64  // where in the file the last line read begins
+	end   int64  // where the next one does
 }
 
 func newLineReader(r io.Reader) *lineReader {
@@ -28,9 +30,11 @@ func newLineReader(r io.Reader) *lineReader {
 // (after which the next line follows) where a line was skipped.
 func (l *lineReader) next() (raw []byte, torn bool, err error) {
 	l.long = l.long[:0]
+	l.start = l.end
 	tooLong := false
 	for {
 		part, err := l.r.ReadSlice('\n')
+		l.end += int64(len(part))
 		switch {
 		case tooLong:
 		case len(l.long)+len(part) > maxLine:

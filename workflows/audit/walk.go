@@ -5,12 +5,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // rawLine is a line as it stands in a file.
 type rawLine struct {
 	file string
 	line int    // from 1
+	at   int64  // where in the file it begins
 	raw  []byte // valid until the next line is read
 	seq  int64
 	prev Head
@@ -29,10 +31,16 @@ func copied(l rawLine, head Head, at rawLine, last Head) bool {
 // to: of the files that cover the same numbers, the line with the lowest number comes first. Within a file the order is
 // that of the file. A file is open only while its numbers are due.
 func walk(paths []string, visit func(rawLine) error) (files int, err error) {
+	return walkAfter(paths, 0, visit)
+}
+
+// walkAfter is walk without the files of which every line comes before a number.
+func walkAfter(paths []string, seq int64, visit func(rawLine) error) (files int, err error) {
 	pending, err := gather(paths)
 	if err != nil {
 		return 0, err
 	}
+	pending = since(pending, seq)
 	files = len(pending)
 	var active []*cursor
 	defer func() {
@@ -59,6 +67,17 @@ func walk(paths []string, visit func(rawLine) error) (files int, err error) {
 		}
 	}
 	return files, nil
+}
+
+// since drops the files that end before a line: those in whose folder another one begins before it.
+func since(files []segment, seq int64) []segment {
+	newest := map[string]int64{} // by folder, the first number of the last file that begins at or before the line
+	for _, s := range files {
+		if s.first <= seq {
+			newest[filepath.Dir(s.path)] = s.first
+		}
+	}
+	return slices.DeleteFunc(files, func(s segment) bool { return s.first < newest[filepath.Dir(s.path)] })
 }
 
 // lowest is the index of the cursor whose line comes next; -1 where there is none.
@@ -108,7 +127,7 @@ func openCursor(path string) (*cursor, error) {
 // advance goes to the next line.
 func (c *cursor) advance() error {
 	c.raw, c.torn, c.err = c.lines.next()
-	c.line, c.gap = c.lines.count, false
+	c.line, c.at, c.gap = c.lines.count, c.lines.start, false
 	switch {
 	case errors.Is(c.err, io.EOF):
 		c.ended = true
