@@ -79,7 +79,7 @@ func (c *Cluster) URL() string {
 func (c *Cluster) Master(key string) *Node {
 	var master *Node
 	for _, n := range c.nodes {
-		if n.cmd == nil {
+		if n.away {
 			continue
 		}
 		owner := c.owner(n, key)
@@ -120,11 +120,23 @@ func (c *Cluster) owner(n *Node, key string) *Node {
 // KillMaster ends the master of a key's slot as kill -9 does, and waits until its replica took its place.
 func (c *Cluster) KillMaster(key string) {
 	c.t.Helper()
+	c.depose(key, (*Node).kill)
+}
+
+// PauseMaster stops the master of a key's slot as a machine that freezes does, and waits until its replica took its
+// place.
+func (c *Cluster) PauseMaster(key string) {
+	c.t.Helper()
+	c.depose(key, (*Node).pause)
+}
+
+func (c *Cluster) depose(key string, how func(*Node)) {
+	c.t.Helper()
 	old := c.Master(key)
 	if old == nil {
 		c.t.Fatalf("the nodes do not agree on the master of %s", key)
 	}
-	old.Kill()
+	how(old)
 	Eventually(c.t, "a replica takes the place of its master", func() bool {
 		now := c.Master(key)
 		return now != nil && now != old
@@ -132,13 +144,11 @@ func (c *Cluster) KillMaster(key string) {
 	c.reaches("the cluster has recovered", "cluster_state:ok")
 }
 
-// Mend starts what was killed, and waits until it follows its master.
+// Mend starts what was killed, lets go on what was paused, and waits until it follows its master.
 func (c *Cluster) Mend() {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		if n.cmd == nil {
-			n.Start()
-		}
+		n.comeBack()
 	}
 	c.settle()
 }
@@ -175,7 +185,7 @@ func (c *Cluster) reaches(what string, words ...string) {
 	c.t.Helper()
 	Eventually(c.t, what, func() bool {
 		for _, n := range c.nodes {
-			if n.cmd == nil {
+			if n.away {
 				continue
 			}
 			info := ""

@@ -62,20 +62,3 @@ func (p *Ports) Next() int {
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// StartListening starts a server that listens at a port of the block too.
-func (p *Ports) StartListening(args ...string) *Node {
-	p.t.Helper()
-	port := p.Next()
-	own := []string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"}
-	return &Node{Redis: StartRedis(p.t, append(own, args...)...), Port: port}
-}
-
-// Node is a server that listens at a port of the loopback address besides its socket.
-type Node struct {
-	*Redis
-	Port int
-}
-
-// Addr is the address that the node listens at.
-func (n *Node) Addr() string { return address(n.Port) }

@@ -145,24 +145,33 @@ func (s *Sentinel) Master() *Node {
 // KillMaster ends the master as kill -9 does, and waits until a replica took its place.
 func (s *Sentinel) KillMaster() {
 	s.t.Helper()
+	s.depose((*Node).kill)
+}
+
+// PauseMaster stops the master as a machine that freezes does, and waits until a replica took its place.
+func (s *Sentinel) PauseMaster() {
+	s.t.Helper()
+	s.depose((*Node).pause)
+}
+
+func (s *Sentinel) depose(how func(*Node)) {
+	s.t.Helper()
 	old := s.Master()
 	if old == nil {
 		s.t.Fatal("the Sentinels do not agree on a master")
 	}
-	old.Kill()
+	how(old)
 	Eventually(s.t, "the Sentinels elect another master", func() bool {
 		now := s.Master()
 		return now != nil && now != old && replication(s.t, now)["role"] == "master"
 	})
 }
 
-// Mend starts what was killed, and waits until it follows the master.
+// Mend starts what was killed, lets go on what was paused, and waits until it follows the master.
 func (s *Sentinel) Mend() {
 	s.t.Helper()
 	for _, n := range s.nodes {
-		if n.cmd == nil {
-			n.Start()
-		}
+		n.comeBack()
 	}
 	master := s.Master()
 	if master == nil {
