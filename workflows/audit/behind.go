@@ -77,7 +77,7 @@ func (d *Drainer) compare(ctx context.Context, known Head) error {
 			return err
 		}
 	}
-	d.compared, d.doubted = &known, false
+	d.compared, d.doubted, d.witness = &known, false, 0
 	return d.agree(births)
 }
 
@@ -169,12 +169,14 @@ func (d *Drainer) readBirths(ctx context.Context) (births []string, gone bool, e
 	if all {
 		births, n = make([]string, d.marks), d.marks
 	}
-	for i := range n {
+	for i := 0; i < n; i++ {
 		mark, _, err := d.store.Once(ctx, birthKey(i), []byte(rand.Text()), forever)
 		if err != nil {
 			return nil, false, fmt.Errorf("look whether the store is the one that it was: %w", err)
 		}
-		births[i] = string(mark)
+		if births[i] != string(mark) {
+			births[i], n = string(mark), d.marks // the others may be new as well
+		}
 	}
 	if all {
 		if err := d.testify(ctx); err != nil {

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -81,6 +82,21 @@ func (m *memory) add(events ...Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.events = append(m.events, events...)
+}
+
+// backup copies what the store holds.
+func (m *memory) backup() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &memory{events: slices.Clone(m.events), values: maps.Clone(m.values), leases: maps.Clone(m.leases)}
+}
+
+// become replaces what the store holds by a copy; an empty one is what is left after FLUSHALL.
+func (m *memory) become(b *memory) {
+	b = b.backup()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events, m.values, m.leases = b.events, b.values, b.leases
 }
 
 func (m *memory) waiting() int {
