@@ -22,6 +22,9 @@ type Offer struct {
 	MaxLength     int
 	Stages        []access.Stage
 	Capabilities  connectors.Capabilities
+	// HeldBesides is when a sweep last saw that the person holds the role by nothing that Elevate gave: a request gives
+	// them nothing new, and its end takes nothing away. Zero: it did not, or nobody has looked yet. Offers leaves it out.
+	HeldBesides time.Time
 }
 
 // catalogue finds roles by id and by words.
@@ -100,7 +103,9 @@ func (s *Service) Offer(ctx context.Context, person access.PersonID, id access.R
 	if refusal != nil {
 		return Offer{}, refusal
 	}
-	return s.offered(role, pol, pol.Eligible(p, role, s.sample(pol.Default())) == nil), nil
+	o := s.offered(role, pol, pol.Eligible(p, role, s.sample(pol.Default())) == nil)
+	o.HeldBesides = s.heldBesides(ctx, p, role)
+	return o, nil
 }
 
 // Holders asks the target who holds a role now. Approvers, administrators, auditors and those who may request the role

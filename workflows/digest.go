@@ -13,7 +13,7 @@ import (
 type Digest struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-	// Outcomes counts the requests submitted in the span by the state that they are in now.
+	// Outcomes counts the requests submitted in the span by the state that they are in now, Found left out.
 	Outcomes map[access.State]int `json:"outcomes"`
 	// Holding are the grants that are true now, the one that ends first in front.
 	Holding []DigestGrant `json:"holding"`
@@ -22,6 +22,20 @@ type Digest struct {
 	Overdue []DigestGrant `json:"overdue"`
 	// Approvers decided in the span, the busiest first.
 	Approvers []DigestApprover `json:"approvers"`
+	// Found was given by Elevate, had no live grant that explained it, and was, or is being, taken away.
+	Found []DigestGrant `json:"found,omitempty"`
+	// Standing are the roles that somebody holds, or held in the span, by nothing that Elevate gave, by role.
+	Standing []DigestStanding `json:"standing,omitempty"`
+}
+
+// DigestStanding is a line about standing access to a role, as the last sweep saw it.
+type DigestStanding struct {
+	Role    access.RoleID `json:"role"`
+	At      time.Time     `json:"at"`
+	Holders int           `json:"holders"`
+	// New and Gone are the accounts that sweeps saw come and go in the span.
+	New  []string `json:"new,omitempty"`
+	Gone []string `json:"gone,omitempty"`
 }
 
 // DigestGrant is a line of a digest.
@@ -53,15 +67,19 @@ func (s *Service) Digest(ctx context.Context, from, to time.Time) (*Digest, erro
 	took := map[access.PersonID][]time.Duration{}
 	within := func(t time.Time) bool { return !t.Before(from) && t.Before(to) }
 	err := s.each(ctx, Query{Since: from.Add(-digestReach)}, func(r *access.Record) {
-		if within(r.SubmittedAt) {
+		line := DigestGrant{Request: r.ID, Person: r.Person, Role: r.Role.ID, EndsAt: r.EndsAt, Lateness: r.Lateness()}
+		switch {
+		case !within(r.SubmittedAt):
+		case r.Found():
+			d.Found = append(d.Found, line)
+		default:
 			d.Outcomes[r.State]++
 		}
-		line := DigestGrant{Request: r.ID, Person: r.Person, Role: r.Role.ID, EndsAt: r.EndsAt, Lateness: r.Lateness()}
 		switch {
 		case r.Overdue && r.State == access.Deactivating:
 			line.Lateness = to.Sub(r.EndingAt)
 			d.Overdue = append(d.Overdue, line)
-		case r.State == access.Active, r.State == access.Deactivating:
+		case !r.Found() && (r.State == access.Active || r.State == access.Deactivating):
 			d.Holding = append(d.Holding, line)
 		case r.State == access.Ended && within(r.EndedAt) && line.Lateness > lateAfter:
 			d.Late = append(d.Late, line)
@@ -73,6 +91,9 @@ func (s *Service) Digest(ctx context.Context, from, to time.Time) (*Digest, erro
 		}
 	})
 	if err != nil {
+		return nil, err
+	}
+	if d.Standing, err = s.standingLines(ctx, within); err != nil {
 		return nil, err
 	}
 	for p, times := range took {

@@ -130,6 +130,10 @@ func (r *Record) Approvals() int {
 	return n
 }
 
+// Found tells whether nobody asked for this: it is access of ours that a sweep found at the target, with no live grant
+// that explained it, and that is taken away like a grant whose time is up.
+func (r *Record) Found() bool { return r.Requester == System }
+
 // Decided tells whether the person has decided already, at any stage.
 func (r *Record) Decided(p PersonID) bool {
 	for _, d := range r.Decisions {

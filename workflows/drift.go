@@ -1,0 +1,99 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"elevate/workflows/access"
+	"elevate/workflows/audit"
+)
+
+// Drift is the kind of event that records that a target does not list what a live grant gave.
+const Drift = "drift"
+
+// listedWithin is how long a target may take to list what it was told to give.
+const listedWithin = 30 * time.Second
+
+// sweepPage is how many grants are read at once.
+const sweepPage = 500
+
+// missing finds live grants that their targets do not list. They are reported and not repaired: an administrator who took
+// the access away by hand is not overruled. The grant ends as it would.
+func (w *Sweeper) missing(ctx context.Context, r *round) error {
+	if len(r.asked) == 0 {
+		return nil
+	}
+	q := Query{Open: true, States: []access.State{access.Active}, Limit: sweepPage}
+	for {
+		began := time.Now()
+		records, next, err := w.s.cfg.Store.List(ctx, q)
+		if err != nil {
+			return fmt.Errorf("list grants: %w", err)
+		}
+		for _, rec := range records {
+			if !w.lacks(r, rec) {
+				continue
+			}
+			if err := w.report(ctx, r, rec); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.Cursor = next
+		// A fifth of the time at most, so that the store stays free for the timers.
+		if err := pause(ctx, 4*time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// lacks tells whether a grant was true before its target was asked, is true now, and is not in the answer.
+func (w *Sweeper) lacks(r *round, rec *access.Record) bool {
+	if rec.State != access.Active || rec.Role.Connector != r.connector || rec.Receipt == nil || rec.Receipt.Already {
+		return false
+	}
+	asked, answered := r.asked[targetKey(rec.Role)]
+	return answered && rec.ActivatedAt.Add(listedWithin).Before(asked) && rec.EndsAt.After(w.s.now()) && !r.held[rec.Right()]
+}
+
+// report puts on record, once per grant, that its access is missing, and tells its channel.
+func (w *Sweeper) report(ctx context.Context, r *round, listed *access.Record) error {
+	rec, err := w.s.cfg.Store.Get(ctx, listed.ID)
+	if err != nil {
+		return fmt.Errorf("load request %s: %w", listed.ID, err)
+	}
+	if rec.Version != listed.Version || !w.lacks(r, rec) {
+		return nil
+	}
+	shares, err := w.s.cfg.Store.Sharing(ctx, rec.Right())
+	if err != nil {
+		return fmt.Errorf("look for grants of %s: %w", rec.Account, err)
+	}
+	for _, o := range shares {
+		if o.State != access.Active {
+			return nil // the right is being worked on; the next round sees what came of it
+		}
+	}
+	now := w.s.now().UTC()
+	_, first, err := w.s.cfg.Store.Once(ctx, "sweep:missing:"+string(rec.ID), []byte(stamp(now)), rec.EndsAt.Sub(now)+adoptionsKept)
+	if err != nil || !first {
+		return err
+	}
+	reason := "the target does not list the access any more"
+	w.cfg.Metrics.SweepMissed(r.connector)
+	r.log.Warn("a live grant is missing at its target; it is reported and not repaired", "request_id", rec.ID, "person", rec.Person,
+		"role", rec.Role.ID, "account", rec.Account)
+	if err := w.s.cfg.Store.Append(ctx, audit.Event{
+		At: now, Kind: Drift, Request: rec.ID, From: rec.State, To: rec.State, Actor: access.BySystem(), Person: rec.Person,
+		Role: rec.Role.ID, Connector: rec.Role.Connector, Reason: reason,
+		Detail: map[string]string{"account": rec.Account, "asked": stamp(r.asked[targetKey(rec.Role)]), "ends_at": stamp(rec.EndsAt)},
+	}); err != nil {
+		return fmt.Errorf("put on record that %s is missing: %w", rec.ID, err)
+	}
+	_, err = w.s.cfg.Store.Enqueue(ctx, w.cfg.Chats, string(rec.ID), "missing", Note{Kind: NoteMissing, At: now,
+		Actor: access.BySystem(), Version: rec.Version, Reason: reason, EndsAt: rec.EndsAt})
+	return err
+}

@@ -1,0 +1,160 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"elevate/workflows/access"
+)
+
+// The distance between two adoptions of one right grows from half the interval of the sweep to this, where a target says
+// every time that it took the access away and lists it again.
+const adoptAtMost = time.Hour
+
+// adoptionsKept is how long the number of adoptions of a right is remembered.
+const adoptionsKept = 24 * time.Hour
+
+// takeAway ends what is ours and has no live grant. The target is asked once more: a grant that ended between its first
+// answer and our look at the store is gone by now.
+func (w *Sweeper) takeAway(ctx context.Context, r *round, t sweepTarget, strays []sighting) error {
+	if err := pause(ctx, w.cfg.Pause); err != nil {
+		return err
+	}
+	again, err := w.ask(ctx, t.role)
+	if err != nil {
+		return fmt.Errorf("ask once more: %w", err)
+	}
+	unexplained := map[string]bool{}
+	for _, s := range strays {
+		unexplained[s.right] = true
+	}
+	var failed []error
+	for _, h := range again {
+		if !h.Ours {
+			continue
+		}
+		s, err := w.sightOne(ctx, t.role, h)
+		if err == nil && unexplained[s.right] && !s.explained() {
+			err = w.adopt(ctx, r, t.role, s)
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// adopt makes a record of access that nobody asked for, so that it ends as every grant does: alone on its right, retried
+// for ever, read back, paged about when it takes too long, with evidence. A grant of the same right that begins from here
+// on is not harmed: the runner looks again before it takes anything away.
+func (w *Sweeper) adopt(ctx context.Context, r *round, role access.Role, s sighting) error {
+	if err := w.cfg.Believe(ctx); err != nil {
+		return fmt.Errorf("the store cannot be relied on: %w", err)
+	}
+	times, ours, err := w.turn(ctx, s.right)
+	if err != nil || !ours {
+		return err
+	}
+	rec := w.foundling(ctx, role, s, times)
+	t, err := w.adoption(rec, s)
+	if err != nil {
+		return err
+	}
+	for range attempts {
+		rec.ID = w.s.cfg.Store.NewID(rec.SubmittedAt, s.right)
+		t.Record.ID, t.Event.Request = rec.ID, rec.ID
+		if err = w.s.take(ctx, t); !errors.Is(err, ErrTaken) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("take away what %s holds: %w", s.Account, err)
+	}
+	w.cfg.Metrics.SweepFound(r.connector, times > 0)
+	log := r.log.Warn
+	if times > 0 {
+		log = r.log.Error
+	}
+	log("access of ours was found that no live grant explains; it is taken away", "request_id", rec.ID, "role", role.ID,
+		"account", s.Account, "grant", s.Grant, "earlier", times)
+	return nil
+}
+
+// turn settles whether this right is to be adopted now, and says how often it was before.
+func (w *Sweeper) turn(ctx context.Context, right string) (times int, ours bool, err error) {
+	store, counter := w.s.cfg.Store, "sweep:adoptions:"+right
+	stored, _, err := store.Once(ctx, counter, []byte("0"), adoptionsKept)
+	if err != nil {
+		return 0, false, err
+	}
+	if times, err = strconv.Atoi(string(stored)); err != nil {
+		times = 0 // not ours to read: begin anew
+	}
+	distance := max(w.cfg.Every/2, time.Millisecond)
+	for range min(times, 20) {
+		distance = min(2*distance, max(adoptAtMost, distance))
+	}
+	if _, ours, err = store.Once(ctx, "sweep:adopted:"+right, []byte(w.cfg.Holder), distance); err != nil || !ours {
+		return times, false, err
+	}
+	return times, true, store.Put(ctx, counter, []byte(strconv.Itoa(times+1)), adoptionsKept)
+}
+
+// foundling is the record of access that was found, as if it had been asked for and its time were up.
+func (w *Sweeper) foundling(ctx context.Context, role access.Role, s sighting, times int) *access.Record {
+	now := w.s.now().UTC()
+	why := "Found at the target; no live grant explains it."
+	if times > 0 {
+		why = fmt.Sprintf("Found at the target again; no live grant explains it, and it was reported gone %d time(s) in the last day.", times)
+	}
+	rec := &access.Record{Schema: access.Schema, Request: access.Request{
+		Requester: access.System, Role: role, Account: s.Account, Justification: why, SubmittedAt: now, By: access.BySystem(),
+	}}
+	if pol := w.s.cfg.Policies.For(role.ID); pol != nil {
+		rec.Policy = pol.Name()
+	}
+	rec.Person, rec.Email = w.owner(ctx, role.Connector, s)
+	return rec
+}
+
+// owner finds whose account it is. Where nobody has it, or the directory cannot be asked, the account stands for its
+// owner; nothing waits for that.
+func (w *Sweeper) owner(ctx context.Context, connector string, s sighting) (access.PersonID, string) {
+	people, err := w.s.cfg.Directory.People(ctx)
+	if err != nil {
+		w.s.log.Warn("the directory could not be asked whose account it is", "connector", connector, "account", s.Account, "err", err)
+	}
+	id := access.PersonID(s.Account)
+	for _, p := range people {
+		if p.Account(connector) == s.Account {
+			return p.ID, p.Email
+		}
+		if p.ID == id { // somebody else's name
+			id = access.PersonID(connector + ":" + s.Account)
+		}
+	}
+	if id == access.System {
+		id = access.PersonID(connector + ":" + s.Account)
+	}
+	return id, ""
+}
+
+// adoption is the transition that stores a foundling.
+func (w *Sweeper) adoption(rec *access.Record, s sighting) (Transition, error) {
+	now, by := rec.SubmittedAt, access.BySystem()
+	t, err := move(rec, access.Adopt, by, now, NoteFound)
+	if err != nil {
+		return t, err
+	}
+	t.close(by, now, rec.Justification)
+	t.Record.EndsAt = now
+	t.ending(now, now, w.s.cfg.OverdueAfter)
+	t.detail(map[string]string{"account": s.Account})
+	if s.Grant != "" {
+		t.Event.Detail["grant"] = string(s.Grant)
+	}
+	return t, nil
+}

@@ -1,0 +1,140 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elevate/connectors"
+	"elevate/workflows/access"
+)
+
+// sighting is a holder at a target, with what the store says about the same right.
+type sighting struct {
+	connectors.Holder
+	right  string
+	shares []*access.Record // that may hold the right
+}
+
+// explained tells whether a live grant accounts for what is ours.
+func (s sighting) explained() bool { return len(s.shares) > 0 }
+
+// ask asks a target who holds a role, within the time that one call may take.
+func (w *Sweeper) ask(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
+	if err := w.cfg.Believe(ctx); err != nil {
+		return nil, fmt.Errorf("the store cannot be relied on: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.CallTimeout)
+	defer cancel()
+	began := time.Now()
+	holders, err := w.s.cfg.Connectors[role.Connector].Holders(ctx, role)
+	result := "ok"
+	if err != nil {
+		result = string(connectors.KindOf(err))
+	}
+	w.s.cfg.Metrics.ObserveConnectorCall(role.Connector, "holders", result, time.Since(began))
+	return holders, err
+}
+
+// look compares one target with the grants.
+func (w *Sweeper) look(ctx context.Context, r *round, t sweepTarget) error {
+	asked := w.s.now()
+	holders, err := w.ask(ctx, t.role)
+	if err != nil {
+		return err
+	}
+	seen, err := w.sight(ctx, t.role, holders)
+	if err != nil {
+		return err
+	}
+	var strays []sighting
+	for _, s := range seen {
+		r.held[s.right] = true
+		if s.Ours && !s.explained() {
+			strays = append(strays, s)
+		}
+	}
+	r.asked[t.key] = asked
+	if err := w.picture(ctx, t, standing(seen), asked); err != nil {
+		return err
+	}
+	if len(strays) == 0 {
+		return nil
+	}
+	return w.takeAway(ctx, r, t, strays)
+}
+
+// sight finds what the store knows about each holder. Holders are matched by their right: not every target keeps which
+// grant gave it.
+func (w *Sweeper) sight(ctx context.Context, role access.Role, holders []connectors.Holder) ([]sighting, error) {
+	seen := make([]sighting, 0, len(holders))
+	for _, h := range holders {
+		s, err := w.sightOne(ctx, role, h)
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, s)
+	}
+	return seen, nil
+}
+
+func (w *Sweeper) sightOne(ctx context.Context, role access.Role, h connectors.Holder) (sighting, error) {
+	s := sighting{Holder: h}
+	if h.Account == "" { // a target that knows people, and not their accounts
+		p, err := w.s.cfg.Directory.Person(ctx, h.Person)
+		switch {
+		case err == nil:
+			s.Account = p.Account(role.Connector)
+		case errors.Is(err, access.ErrNotFound):
+			s.Account = string(h.Person)
+		default:
+			return s, fmt.Errorf("find the account of %s: %w", h.Person, err)
+		}
+	}
+	s.right = access.Request{Role: role, Account: s.Account}.Right()
+	var err error
+	if s.shares, err = w.s.cfg.Store.Sharing(ctx, s.right); err != nil {
+		return s, fmt.Errorf("look for grants of %s: %w", s.Account, err)
+	}
+	if h.Grant == "" || s.explained() {
+		return s, nil
+	}
+	// The target names the grant: it is the better witness where it spells the account in another way.
+	rec, err := w.s.cfg.Store.Get(ctx, h.Grant)
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+	case err != nil:
+		return s, fmt.Errorf("load request %s: %w", h.Grant, err)
+	case rec.State.MayHold() && rec.Role.Connector == role.Connector && targetKey(rec.Role) == targetKey(role):
+		s.shares = []*access.Record{rec}
+		s.right = rec.Right()
+	}
+	return s, nil
+}
+
+// standing picks the holders whom nothing of ours gives the role. Where a target keeps no marks, a live grant explains a
+// holder who is not marked as ours, unless the access was there before it.
+func standing(seen []sighting) []string {
+	marked := map[string]bool{}
+	for _, s := range seen {
+		marked[s.right] = marked[s.right] || s.Ours
+	}
+	var accounts []string
+	for _, s := range seen {
+		if !s.Ours && (marked[s.right] || !given(s.shares)) {
+			accounts = append(accounts, s.Account)
+		}
+	}
+	return accounts
+}
+
+// given tells whether one of the grants may have made true what it gives.
+func given(shares []*access.Record) bool {
+	for _, r := range shares {
+		if r.Receipt == nil || !r.Receipt.Already {
+			return true
+		}
+	}
+	return false
+}
