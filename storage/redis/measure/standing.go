@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"elevate/storage/redis"
@@ -48,6 +49,42 @@ func (s *Standing) End(ctx context.Context, n int) (Drain, error) {
 	first := s.people
 	s.people += n
 	return s.place.drain(ctx, first, n)
+}
+
+// EndElsewhere makes n more grants, which end at once, and waits until another process has ended them.
+func (s *Standing) EndElsewhere(ctx context.Context, n int) (err error) {
+	store, err := s.place.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	lane := workflows.DeactivateLane(connector)
+	before, err := store.Stats(ctx, lane)
+	if err != nil {
+		return err
+	}
+	first := s.people
+	s.people += n
+	var due time.Time
+	_, err = s.place.setUp(ctx, first, n, func(ready time.Time) func(int) time.Time {
+		due = ready
+		return func(int) time.Time { return due }
+	})
+	if err != nil {
+		return err
+	}
+	for deadline := due.Add(stall + time.Duration(n)*time.Millisecond); ; {
+		now, err := store.Stats(ctx, lane)
+		if err != nil || now.Lanes[lane].Armed <= before.Lanes[lane].Armed {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d endings are left after %s", now.Lanes[lane].Armed-before.Lanes[lane].Armed, n, time.Since(due))
+		}
+		if err := until(ctx, time.Now().Add(50*time.Millisecond)); err != nil {
+			return err
+		}
+	}
 }
 
 // Store is where the grants are.
