@@ -37,14 +37,16 @@ type SweeperConfig struct {
 	Holder string
 	// Chats are told of what is found.
 	Chats []string
-	// Believe tells why the grants in the store cannot be relied on now (they are being rebuilt from the audit log), or
-	// nil. It is asked before every question and again before anything is taken away. Nil: they always can.
+	// Believe returns when somebody has looked whether the store has lost grants, and it has them back, or tells why that
+	// is not so. It is asked before anything is taken away, at least once a second. Nil: the store loses nothing.
 	Believe func(context.Context) error
 	Metrics SweepMetrics // nil: not measured
 }
 
 // SweepMetrics is told what the operators watch of sweeps.
 type SweepMetrics interface {
+	// SweepBegins tells that this replica sweeps the connector from then on.
+	SweepBegins(connector string, at time.Time)
 	// Swept tells that every target of the connector answered, in the round that ended then.
 	Swept(connector string, at time.Time)
 	// SweepFailed counts a question that was not answered.
@@ -61,6 +63,7 @@ type SweepMetrics interface {
 
 type unswept struct{}
 
+func (unswept) SweepBegins(string, time.Time)       {}
 func (unswept) Swept(string, time.Time)             {}
 func (unswept) SweepFailed(string)                  {}
 func (unswept) SweepFound(string, bool)             {}
@@ -167,6 +170,7 @@ func (w *Sweeper) stand(ctx context.Context, connector string) {
 
 // lead sweeps the connector while this replica holds the lease.
 func (w *Sweeper) lead(ctx context.Context, connector, lease string, log *slog.Logger) {
+	w.cfg.Metrics.SweepBegins(connector, w.s.now())
 	leading, cancel := context.WithCancel(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() {

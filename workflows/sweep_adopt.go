@@ -32,9 +32,16 @@ func (w *Sweeper) takeAway(ctx context.Context, r *round, t sweepTarget, strays 
 		unexplained[s.right] = true
 	}
 	var failed []error
+	var believed time.Time
 	for _, h := range again {
 		if !h.Ours {
 			continue
+		}
+		if time.Since(believed) > time.Second {
+			if err := w.believe(ctx); err != nil {
+				return errors.Join(append(failed, err)...)
+			}
+			believed = time.Now()
 		}
 		s, err := w.sightOne(ctx, t.role, h)
 		if err == nil && unexplained[s.right] && !s.explained() {
@@ -47,13 +54,20 @@ func (w *Sweeper) takeAway(ctx context.Context, r *round, t sweepTarget, strays 
 	return errors.Join(failed...)
 }
 
+// believe waits until the store is known to have all grants: what it has lost would look like access without one.
+func (w *Sweeper) believe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.CallTimeout)
+	defer cancel()
+	if err := w.cfg.Believe(ctx); err != nil {
+		return fmt.Errorf("nothing is taken away, because nobody can tell whether the store has all grants: %w", err)
+	}
+	return nil
+}
+
 // adopt makes a record of access that nobody asked for, so that it ends as every grant does: alone on its right, retried
 // for ever, read back, paged about when it takes too long, with evidence. A grant of the same right that begins from here
 // on is not harmed: the runner looks again before it takes anything away.
 func (w *Sweeper) adopt(ctx context.Context, r *round, role access.Role, s sighting) error {
-	if err := w.cfg.Believe(ctx); err != nil {
-		return fmt.Errorf("the store cannot be relied on: %w", err)
-	}
 	times, ours, err := w.turn(ctx, s.right)
 	if err != nil || !ours {
 		return err

@@ -22,9 +22,6 @@ func (s sighting) explained() bool { return len(s.shares) > 0 }
 
 // ask asks a target who holds a role, within the time that one call may take.
 func (w *Sweeper) ask(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
-	if err := w.cfg.Believe(ctx); err != nil {
-		return nil, fmt.Errorf("the store cannot be relied on: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.CallTimeout)
 	defer cancel()
 	began := time.Now()

@@ -40,6 +40,7 @@ func (m *watched) Swept(connector string, _ time.Time) { m.locked(func() { m.rou
 func (m *watched) SweepFailed(connector string)        { m.locked(func() { m.failed[connector]++ }) }
 func (m *watched) SweepFound(_ string, again bool)     { m.locked(func() { m.found[again]++ }) }
 func (m *watched) SweepMissed(string)                  { m.locked(func() { m.missed++ }) }
+func (m *watched) SweepBegins(string, time.Time)       {}
 func (m *watched) SweptElsewhere(string)               {}
 func (m *watched) Standing(_ string, role access.RoleID, n int) {
 	m.locked(func() { m.standing[role] = n })

@@ -109,6 +109,13 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 		return err
 	}
 	a.runs = append(a.runs, workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen}).Run, a.drainer.Run)
+	sweeper, err := workflows.NewSweeper(a.service, workflows.SweeperConfig{
+		Every: a.cfg.Sweep.Every, Holder: replica(), Chats: a.chats, Believe: a.drainer.Confirm, Metrics: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.runs = append(a.runs, sweeper.Run)
 	return nil
 }
 

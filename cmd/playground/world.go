@@ -49,6 +49,7 @@ type world struct {
 	store    *redis.Store
 	service  *workflows.Service
 	runner   *workflows.Runner
+	sweeper  *workflows.Sweeper
 	courier  *bot.Courier
 	digester *bot.Digester
 	daily    *config.Digest
@@ -121,6 +122,11 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	w.runner = workflows.NewRunner(w.service, workflows.RunnerConfig{Lease: lease, CallTimeout: callTimeout, MaxSleep: nap, Grace: time.Second})
+	if w.sweeper, err = workflows.NewSweeper(w.service, workflows.SweeperConfig{
+		Every: cfg.Sweep.Every, CallTimeout: callTimeout, Lease: lease, MaxSleep: nap, Holder: "playground", Chats: []string{web.Name},
+	}); err != nil {
+		return err
+	}
 	talk, err := bot.New(bot.Config{
 		Service: w.service, Directory: directory, Channel: channelOf(cfg), Location: cfg.Digest.Location, Now: w.clock.Now, Logger: log,
 	})
@@ -196,6 +202,7 @@ func channelOf(cfg *config.Config) func(policy, chat string) string {
 // start sets everything going until ctx ends.
 func (w *world) start(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return w.runner.Run(ctx) })
+	g.Go(func() error { return w.sweeper.Run(ctx) })
 	g.Go(func() error { return w.courier.Run(ctx) })
 	g.Go(func() error { return w.drainer.Run(ctx) })
 	g.Go(func() error { return w.digest(ctx) })

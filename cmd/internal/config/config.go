@@ -39,6 +39,7 @@ type Config struct {
 	OverdueAfter time.Duration
 	// NoticeBefore is how long before the end its holder is told. Default: 10m.
 	NoticeBefore time.Duration
+	Sweep        Sweep
 	Log          Log
 
 	// Set is the compiled policies, Administrator and Auditor the compiled expressions (nil where they are empty).
@@ -115,6 +116,11 @@ type Digest struct {
 // Audit says where evidence is kept.
 type Audit struct {
 	Dir string // default audit
+}
+
+// Sweep says how targets are compared with the grants.
+type Sweep struct {
+	Every time.Duration // how often each target is asked who holds its roles; default 5m
 }
 
 // Log says how the program logs.

@@ -123,6 +123,7 @@ func TestSoundFileLoads(t *testing.T) {
 		"audit.dir":      {c.Audit.Dir, "./audit"},
 		"overdue_after":  {c.OverdueAfter, 2 * time.Minute},
 		"notice_before":  {c.NoticeBefore, 10 * time.Minute},
+		"sweep.every":    {c.Sweep.Every, 5 * time.Minute},
 		"connector type": {c.Connectors["hooks"].Type, "webhook"},
 		"token":          {c.API.Tokens[0].Hash, api.HashToken("secret")},
 	} {

@@ -24,6 +24,7 @@ type Metrics struct {
 	acks      *prometheus.HistogramVec
 	calls     *prometheus.HistogramVec
 	open      *prometheus.GaugeVec
+	sweeps
 }
 
 // NewMetrics makes the figures, all at zero.
@@ -56,6 +57,7 @@ func NewMetrics(b Build) *Metrics {
 			Help: "1 while calls to a connector are held back because it does not answer or asks for a rest.",
 		}, []string{"connector", "direction"}),
 	}
+	m.sweeps = newSweeps()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "elevate_build_info",
 		Help:        "Always 1; the labels say which program this is.",
@@ -63,6 +65,7 @@ func NewMetrics(b Build) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.lateness, m.decisions, m.acks, m.calls, m.open, info,
+		m.sweeps.failures, m.sweeps.found, m.sweeps.missing, m.sweeps.standing, m.sweeps.ages,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

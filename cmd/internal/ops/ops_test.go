@@ -214,6 +214,13 @@ func TestNilMetricsMeasureNothing(t *testing.T) {
 	m.CountDecision("deny", "api")
 	m.ObserveAck("slack", "click", time.Second)
 	m.ObserveConnectorCall("demo", "activate", "ok", time.Second)
+	m.SweepBegins("demo", noon)
+	m.Swept("demo", noon)
+	m.SweepFailed("demo")
+	m.SweepFound("demo", true)
+	m.SweepMissed("demo")
+	m.Standing("demo", "vpn", 1)
+	m.SweptElsewhere("demo")
 }
 
 func TestNewWantsWhatItCannotDoWithout(t *testing.T) {
