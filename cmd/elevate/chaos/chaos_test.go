@@ -81,7 +81,7 @@ func (z size) chaos(t *testing.T, seed uint64) {
 	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour})
 	s := openSite(t, 6, map[string]*target{"hooks": g})
 	everybody := &people{site: s, history: &history{}, seed: seed, name: "hooks", longest: z.longest}
-	b := &breaker{site: s, rng: rand.New(rand.NewPCG(seed, 2<<40))}
+	b := &breaker{site: s, target: g, rng: rand.New(rand.NewPCG(seed, 2<<40))}
 
 	lived := make(chan struct{})
 	go func() {
@@ -106,7 +106,7 @@ func (z size) chaos(t *testing.T, seed uint64) {
 	}
 	t.Logf("seed %d: %d requests, %d approved, in %s; %v; %d restarts by the service manager; quiet after %s more",
 		seed, len(e.documents), everybody.approved.Load(), acted.Round(time.Second), count, b.fell, (time.Since(began) - acted).Round(time.Second))
-	t.Logf("arrows: %v", e.arrows())
+	t.Logf("arrows: %v; calls that the target treated badly: %v", e.arrows(), e.treatment())
 	late := e.lateness()
 	if worst := late.fromOutage.at(1); worst > worstEnding {
 		t.Errorf("an ending came %s after the last thing that stood in its way was over", worst)

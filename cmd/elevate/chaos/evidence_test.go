@@ -149,6 +149,16 @@ func (e *evidence) arrows() map[string]int {
 	return count
 }
 
+// treatment counts how the target treated its calls.
+func (e *evidence) treatment() map[fault]int {
+	count := map[fault]int{}
+	for _, c := range e.ledger {
+		count[c.Fault]++
+	}
+	delete(count, well)
+	return count
+}
+
 // grant is what the log says of one grant's time.
 type grant struct {
 	id        access.RequestID

@@ -29,6 +29,7 @@ type faults struct{ kills, pauses, redisKills int }
 type step struct {
 	kind       string
 	at, length time.Duration
+	within     bool // a pause: in the middle of a call to the target
 }
 
 // plan spreads the faults over a span of time at random. A pause lasts past most ends, and half of them past the lease;
@@ -39,7 +40,7 @@ func (f faults) plan(rng *rand.Rand, span time.Duration) []step {
 		for i := range n {
 			slot := float64(span) / float64(n)
 			at := time.Duration(slot * (float64(i) + rng.Float64()))
-			steps = append(steps, step{kind, at, least + time.Duration(rng.Float64()*float64(most-least))})
+			steps = append(steps, step{kind, at, least + time.Duration(rng.Float64()*float64(most-least)), kind == pause && rng.IntN(2) == 0})
 		}
 	}
 	add(f.kills, kill, 0, 3*time.Second)
@@ -52,12 +53,13 @@ func (f faults) plan(rng *rand.Rand, span time.Duration) []step {
 // breaker breaks things by a plan.
 type breaker struct {
 	*site
-	rng   *rand.Rand
-	began time.Time
-	done  []disruption
-	open  []repair
-	fell  int // how often a replica ended by itself
-	redis bool
+	target *target
+	rng    *rand.Rand
+	began  time.Time
+	done   []disruption
+	open   []repair
+	fell   int // how often a replica ended by itself
+	redis  bool
 }
 
 // repair is what brings something back.
@@ -106,12 +108,23 @@ func (b *breaker) strike(s step) bool {
 			r.replica.Kill9()
 			r.mend = func() { r.replica.Start() }
 		} else {
-			r.replica.Signal(syscall.SIGSTOP)
-			r.mend = func() { r.replica.Signal(syscall.SIGCONT) }
+			b.pause(r.replica, s.within)
+			r.mend = func() {
+				b.target.unset(r.replica.name)
+				r.replica.Signal(syscall.SIGCONT)
+			}
 		}
 	}
 	b.done, b.open = append(b.done, d), append(b.open, r)
 	return true
+}
+
+// pause stops a replica, in the middle of a call to the target where one comes soon.
+func (b *breaker) pause(r *replica, within bool) {
+	if within {
+		b.target.set(r.name).wait(time.Second)
+	}
+	r.Signal(syscall.SIGSTOP)
 }
 
 // victim draws a replica that is well; nil where there is none.

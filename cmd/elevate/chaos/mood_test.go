@@ -20,10 +20,11 @@ const (
 	busy   fault = "answers 429"
 	denied fault = "answers 403"
 	lie    fault = "answers and does nothing"
+	held   fault = "does it after its caller was paused" // see trap
 )
 
 // hasEffect tells whether the target does what the call says.
-func (f fault) hasEffect() bool { return f == well || f == slow || f == lost }
+func (f fault) hasEffect() bool { return f == well || f == slow || f == lost || f == held }
 
 // mood is how a target behaves. It is asked about one call at a time, and says how late a late answer is.
 type mood interface {

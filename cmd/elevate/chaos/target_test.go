@@ -39,6 +39,7 @@ type target struct {
 	mood   mood
 	held   map[hold]given
 	hidden map[hold]time.Time // until when holders keeps quiet about a lie
+	traps  map[string]*trap   // by replica
 	calls  []*call
 }
 
@@ -75,7 +76,7 @@ func startTarget(t testing.TB, m mood) *target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &target{t: t, key: key, mood: m, held: map[hold]given{}, hidden: map[hold]time.Time{}}
+	g := &target{t: t, key: key, mood: m, held: map[hold]given{}, hidden: map[hold]time.Time{}, traps: map[string]*trap{}}
 	server := httptest.NewServer(http.HandlerFunc(g.serve))
 	t.Cleanup(server.Close)
 	g.url = server.URL + "/"
@@ -117,6 +118,9 @@ func (g *target) serve(w http.ResponseWriter, r *http.Request) {
 
 // treat answers a call as the target's mood has it.
 func (g *target) treat(w http.ResponseWriter, r *http.Request, c *call) {
+	if !g.spring(r, c) {
+		panic(http.ErrAbortHandler)
+	}
 	answer := g.act(c)
 	switch c.Fault {
 	case hang:
@@ -150,7 +154,9 @@ func (g *target) treat(w http.ResponseWriter, r *http.Request, c *call) {
 func (g *target) act(c *call) any {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c.Fault, c.Late = g.mood.of(c)
+	if c.Fault != held {
+		c.Fault, c.Late = g.mood.of(c)
+	}
 	g.calls = append(g.calls, c)
 	switch {
 	case c.Fault.hasEffect():

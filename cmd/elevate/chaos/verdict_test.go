@@ -159,6 +159,7 @@ func (e *evidence) repeats() (problems []string) {
 	}
 	badLooks := e.badLooks()
 	for k, list := range calls {
+		slices.SortFunc(list, func(a, b call) int { return a.Came.Compare(b.Came) })
 		used := map[int]bool{}
 		undone := k.verb == deactivate && slices.ContainsFunc(e.events[k.grant], byPerson)
 		for i := 1; i < len(list); i++ {
