@@ -46,10 +46,7 @@ type app struct {
 
 // assemble makes everything and starts nothing but the embedded store. The caller closes it.
 func assemble(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), people: cfg.Directory()}
-	if cfg.Slack != nil {
-		a.chats = append(a.chats, slack.Name)
-	}
+	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), people: cfg.Directory(), chats: chatsOf(cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -58,8 +55,7 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 	if err := a.openStore(ctx); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	a.drainer, err = audit.NewDrainer(audit.DrainConfig{Dir: cfg.Audit.Dir, Holder: replica(), Log: audit.Config{Logger: log}}, a.store)
-	if err != nil {
+	if err := a.openEvidence(); err != nil {
 		return nil, fmt.Errorf("audit.dir: %w", err)
 	}
 	if err := a.openService(made); err != nil {
@@ -69,6 +65,14 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 		return nil, err
 	}
 	return a, a.openHTTP()
+}
+
+// chatsOf are the chats that are configured.
+func chatsOf(cfg *config.Config) []string {
+	if cfg.Slack != nil {
+		return []string{slack.Name}
+	}
+	return nil
 }
 
 func (a *app) openStore(ctx context.Context) (err error) {
@@ -101,14 +105,16 @@ func (a *app) openStore(ctx context.Context) (err error) {
 
 func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	a.service, err = workflows.New(workflows.Config{
-		Store: a.store, Directory: a.people, Policies: a.cfg.Set, Roles: a.cfg.Roles, Connectors: made,
+		Store: workflows.Vouched(a.store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
+		Roles: a.cfg.Roles, Connectors: made,
 		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
 		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Metrics: a.metrics, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.runs = append(a.runs, workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen}).Run, a.drainer.Run)
+	timers := workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen})
+	a.runs = append(a.runs, a.onceCompared(timers.Run), a.drainer.Run)
 	sweeper, err := workflows.NewSweeper(a.service, workflows.SweeperConfig{
 		Every: a.cfg.Sweep.Every, Holder: replica(), Chats: a.chats, Believe: a.drainer.Confirm, Metrics: a.metrics,
 	})
