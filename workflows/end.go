@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,8 +61,26 @@ func (s *Service) End(ctx context.Context, by access.Actor, id access.RequestID,
 }
 
 // Extend moves the end of a running grant by more, within the policy's bound on the whole. The holder and the
-// requester may.
+// requester may, until its end has come.
 func (s *Service) Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
+	rec, err := s.extend(ctx, by, id, more)
+	if !errors.Is(err, ErrGuard) {
+		return rec, err
+	}
+	// The end came between our look at the clock and the store's.
+	if rec, err = s.cfg.Store.Get(ctx, id); err != nil {
+		return nil, fmt.Errorf("load request %s: %w", id, err)
+	}
+	return rec, s.refuse(ctx, by, rec, "extend", tooLate(rec))
+}
+
+// tooLate refuses to extend a grant whose end has come.
+func tooLate(rec *access.Record) *access.Refusal {
+	return &access.Refusal{Kind: access.ErrConflict, Code: "too_late",
+		Text: fmt.Sprintf("The time of request %s is up, and the access is being taken away. Make a new request with `/elevate %s`.", rec.ID, rec.Role.ID)}
+}
+
+func (s *Service) extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
 	return s.change(ctx, by, id, "extend", func(rec *access.Record) (Transition, error) {
 		now := s.now().UTC()
 		if refusal := s.mayExtend(ctx, by.Person, rec, now); refusal != nil {
@@ -179,6 +198,9 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 		}
 		return &access.Refusal{Kind: access.ErrConflict, Code: "not_active",
 			Text: fmt.Sprintf("Request %s is %s; only active access can be extended.", rec.ID, rec.State)}
+	}
+	if !rec.EndsAt.After(now) {
+		return tooLate(rec)
 	}
 	holder, err := s.person(ctx, rec.Person)
 	if err != nil {

@@ -16,6 +16,8 @@ var (
 	ErrStale = errors.New("the record has moved on")
 	// ErrTaken says that the id of a submission is in use. Draw another.
 	ErrTaken = errors.New("the id is taken")
+	// ErrGuard (wrapped) says that the arrow must not be taken as things are, although the table has it.
+	ErrGuard = errors.New("refused by the store")
 )
 
 // Transition is one arrow, ready to be taken: all of it is written, or nothing.
@@ -110,7 +112,8 @@ type Timers interface {
 	// earlier. next is when the earliest of the others is due (zero: none). A timer that calls a connector is not
 	// handed out while another claim on the same right is held.
 	Claim(ctx context.Context, lane Lane, limit int, lease time.Duration) (claims []Claim, next time.Time, err error)
-	// Renew prolongs a lease; ErrStale where it was lost.
+	// Renew prolongs a lease; ErrStale where it was lost. The right that an ending is at work on stays held also where
+	// its record has moved on meanwhile.
 	Renew(ctx context.Context, c Claim, lease time.Duration) error
 	// Release gives a claim back undone, due again at once. A lost claim is no error.
 	Release(ctx context.Context, c Claim) error

@@ -404,7 +404,8 @@ type scripted struct {
 	connector  connectors.Connector
 	activate   func(context.Context) error
 	mu         sync.Mutex
-	deactivate error // what Deactivate answers; nil: what the connector does
+	deactivate error         // what Deactivate answers; nil: what the connector does
+	slow       time.Duration // that Deactivate takes
 	calls      []string
 }
 
@@ -439,6 +440,7 @@ func (s *scripted) Activate(ctx context.Context, g access.Grant) (access.Receipt
 
 func (s *scripted) Deactivate(ctx context.Context, g access.Grant, r access.Receipt) (access.Removal, error) {
 	s.count("deactivate")
+	time.Sleep(s.slow)
 	s.mu.Lock()
 	err := s.deactivate
 	s.mu.Unlock()

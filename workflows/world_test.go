@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// clock is a clock that tests move.
+// clock is a clock that tests move; at zero it is that of the bubble.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -34,6 +34,9 @@ type clock struct {
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.now.IsZero() {
+		return time.Now()
+	}
 	return c.now
 }
 
@@ -119,7 +122,7 @@ func catalogue() ([]access.Role, []policy.Rule) {
 
 // world is a whole Elevate without chats: the real store's scripts, two demo targets, a clock that tests move.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clock
 	people  *people
 	store   *redis.Store
@@ -131,7 +134,12 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*workflows.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: noon}, people: &people{byID: map[access.PersonID]access.Person{}},
+	return worldAt(t, &clock{now: noon}, change...)
+}
+
+func worldAt(t testing.TB, clock *clock, change ...func(*workflows.Config)) *world {
+	t.Helper()
+	w := &world{t: t, clock: clock, people: &people{byID: map[access.PersonID]access.Person{}},
 		runner: workflows.RunnerConfig{MaxSleep: 2 * time.Millisecond, Lease: time.Minute, Grace: time.Millisecond}}
 	for id, groups := range map[access.PersonID][]string{"ana": {"sre"}, "ben": {"sre"}, "lea": {"leads"}, "leo": {"leads"}, "luz": {"leads"}, "eve": {}, "root": {"admins"}} {
 		w.people.set(access.Person{ID: id, Name: string(id), Groups: groups})
@@ -282,4 +290,11 @@ func refusedWith(t *testing.T, err error, kind error, code string) {
 	if r.Text == "" {
 		t.Errorf("the refusal %s says nothing to people", code)
 	}
+}
+
+// refused tells whether an error is a refusal, in words for people.
+func refused(err error) bool {
+	var one *access.Refusal
+	var many access.Problems
+	return errors.As(err, &one) || errors.As(err, &many)
 }
