@@ -151,6 +151,9 @@ func (b *Bot) submit(ctx context.Context, who Who, p access.Person, d draft) (An
 	default:
 		c.Parts = append(c.Parts, Text{Spans: say(listed(v.approverSpans(false), namedApprovers), " can approve it, until ", When(r.DecideBy, Clock), ". You are told when it is decided.")})
 	}
+	if !v.besides.IsZero() && r.Person == p.ID {
+		c.Parts = append(c.Parts, Text{Spans: heldBesides(v.besides)})
+	}
 	c.Parts = append(c.Parts, Buttons{append(v.ownButtons(b.cfg.Service.Allowed(ctx, p.ID, r)), v.detailsButton())}, v.foot())
 	return Answer{Card: ptr(fit(c))}, nil
 }
@@ -225,6 +228,9 @@ func (b *Bot) requestForm(o workflows.Offer, d draft) Answer {
 		option := roleOption(o.Role)
 		role.Initial = &option
 		f.Intro = append(f.Intro, offerIntro(o))
+		if !o.HeldBesides.IsZero() {
+			f.Intro = append(f.Intro, Text{Spans: say("⚠️ ", heldBesides(o.HeldBesides))})
+		}
 	}
 	f.Inputs = append(f.Inputs, role, durationInput(o, d), justificationInput(o, d))
 	if o.TicketPattern != "" {
@@ -248,6 +254,12 @@ func offerIntro(o workflows.Offer) Part {
 		spans = say(clip(d, 300), " ", spans)
 	}
 	return Text{Spans: spans, Small: true}
+}
+
+// heldBesides tells somebody that a request would give them nothing new.
+func heldBesides(seen time.Time) []Span {
+	return say("You held this role already when Elevate last looked at the target, ", When(seen, DateTime),
+		", by other means. You ", Strong("will still have it"), " after the end: Elevate does not take away what it did not give.")
 }
 
 func durationInput(o workflows.Offer, d draft) Input {

@@ -16,7 +16,7 @@ const maxTimeline = 14
 func (v view) detailsCard(may workflows.May) Card {
 	c := Card{
 		Name:    "details",
-		Title:   "Request " + string(v.ID),
+		Title:   v.title("Request "),
 		Summary: v.asksPlain() + " " + v.plainly(v.statusSpans()),
 		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
 	}
@@ -35,11 +35,14 @@ func (v view) detailsCard(may workflows.May) Card {
 
 // more are the facts that only the details have room for.
 func (v view) more() Facts {
-	rows := []Fact{
-		{"Duration", say(howLong(v.Duration))},
-		{"Policy", say(oneLine(v.Policy))},
-		{"Target", say(oneLine(v.Role.Connector), ", account ", Mono(clip(oneLine(v.Account), maxName)))},
+	var rows []Fact
+	if !v.Found() {
+		rows = append(rows, Fact{"Duration", say(howLong(v.Duration))})
 	}
+	rows = append(rows,
+		Fact{"Policy", say(oneLine(v.Policy))},
+		Fact{"Target", say(oneLine(v.Role.Connector), ", account ", Mono(clip(oneLine(v.Account), maxName)))},
+	)
 	if v.target == nil {
 		return Facts{rows}
 	}
@@ -69,7 +72,11 @@ type moment struct {
 
 // moments are what happened to the request, in order, as far as the record tells.
 func (v view) moments() []moment {
-	m := []moment{{at: v.SubmittedAt, spans: say("Requested by ", v.who(v.Requester), via(v.By))}}
+	word := "Requested by "
+	if v.Found() {
+		word = "Found at the target by "
+	}
+	m := []moment{{at: v.SubmittedAt, spans: say(word, v.who(v.Requester), via(v.By))}}
 	for _, d := range v.Decisions {
 		word := "Approved by "
 		if d.Verdict == access.Deny {
@@ -95,7 +102,7 @@ func (v view) moments() []moment {
 	for _, e := range v.Extensions {
 		m = append(m, moment{at: e.At, spans: say("Extended by ", v.who(e.By.Person), " by ", howLong(e.To.Sub(e.From)), ", to ", When(e.To, DateTime))})
 	}
-	if v.Closed != nil && v.State != access.Denied {
+	if v.Closed != nil && v.State != access.Denied && !v.Found() {
 		word := map[access.State]string{access.Cancelled: "Cancelled by ", access.Lapsed: "Lapsed, seen by ", access.Failed: "Failed, seen by "}[v.State]
 		if word == "" {
 			word = "End begun by "

@@ -34,19 +34,50 @@ func (b *Bot) digestCard(ctx context.Context, d *workflows.Digest) Card {
 	grants("Ended late", d.Late, func(g workflows.DigestGrant) []Span {
 		return say(held(g), ", due ", When(g.EndsAt, DateTime), ", ", howLong(g.Lateness), " late")
 	})
+	grants("Found at targets without a live grant, and taken away", d.Found, func(g workflows.DigestGrant) []Span {
+		return say(held(g), ", found ", When(g.EndsAt, DateTime))
+	})
 	grants("Held now", d.Holding, func(g workflows.DigestGrant) []Span {
+		if !d.To.Before(g.EndsAt) {
+			return say(held(g), " is being taken away, due ", When(g.EndsAt, DateTime))
+		}
 		return say(held(g), " until ", When(g.EndsAt, DateTime))
 	})
 	s.list("Approvers", len(d.Approvers), maxDigestLines, func(i int) Part {
 		a := d.Approvers[i]
 		return Text{Spans: say(who(a.Person), fmt.Sprintf(" decided %s, typically within %s", count(a.Decisions, "request"), howLong(a.Median)))}
 	})
+	s.list("Standing access, given by others than Elevate", len(d.Standing), maxDigestLines, func(i int) Part {
+		return Text{Spans: standingSpans(d.Standing[i])}
+	})
 	return fitTo(s.Card, digestRoom)
+}
+
+// namedAccounts is how many accounts that came or went a line of the digest names.
+const namedAccounts = 3
+
+// standingSpans say how many hold a role by other means, and who came and went.
+func standingSpans(st workflows.DigestStanding) []Span {
+	spans := say(Strong(clip(string(st.Role), maxRole)), ": "+count(st.Holders, "holder"))
+	for _, change := range []struct {
+		word     string
+		accounts []string
+	}{{"new", st.New}, {"gone", st.Gone}} {
+		if len(change.accounts) == 0 {
+			continue
+		}
+		names := make([]Span, len(change.accounts))
+		for i, a := range change.accounts {
+			names[i] = Mono(clip(oneLine(a), maxName))
+		}
+		spans = say(spans, ", "+change.word+": ", listed(names, namedAccounts))
+	}
+	return say(spans, ", seen ", When(st.At, DateTime))
 }
 
 // quiet tells whether there is nothing to tell.
 func quiet(d *workflows.Digest) bool {
-	return len(d.Outcomes)+len(d.Holding)+len(d.Late)+len(d.Overdue)+len(d.Approvers) == 0
+	return len(d.Outcomes)+len(d.Holding)+len(d.Late)+len(d.Overdue)+len(d.Approvers)+len(d.Found)+len(d.Standing) == 0
 }
 
 // outcomes counts requests by what became of them, in the order of their life.
@@ -84,6 +115,9 @@ func digestSummary(d *workflows.Digest) string {
 	said := fmt.Sprintf("Since yesterday %s; %d held now", outcomes(d.Outcomes), len(d.Holding))
 	if n := len(d.Overdue); n > 0 {
 		said += fmt.Sprintf("; %d overdue", n)
+	}
+	if n := len(d.Found); n > 0 {
+		said += fmt.Sprintf("; %d found without a grant", n)
 	}
 	return said + "."
 }

@@ -138,8 +138,19 @@ func states() map[string]*access.Record {
 	early := func(r *access.Record) {
 		r.Closed, r.Reason = &access.Actor{Person: "ana", Via: "web"}, "done"
 	}
+	found := func(r *access.Record) {
+		r.Requester, r.By, r.Duration, r.Stages, r.Decisions = access.System, access.BySystem(), 0, nil, nil
+		r.ActivatedAt, r.ApprovedAt, r.Closed, r.Receipt = time.Time{}, time.Time{}, &r.By, nil
+		r.SubmittedAt, r.EndsAt, r.ClosedAt = r.EndingAt, r.EndingAt, r.EndingAt
+		r.Justification = "Found at the target; no live grant explains it."
+		r.Reason = r.Justification
+	}
 	return map[string]*access.Record{
-		"pending": request(),
+		"found":         in(access.Deactivating, found),
+		"found_overdue": in(access.Deactivating, found, overdue),
+		"found_ended":   in(access.Ended, found),
+		"found_shared":  in(access.Ended, found, was(access.Removal{Was: access.Shared})),
+		"pending":       request(),
 		"pending_two_stages": in(access.Pending, func(r *access.Record) {
 			r.Stages = []access.Stage{{Count: 1}, {Count: 2}}
 			r.Stage = 1
@@ -204,9 +215,11 @@ func TestDetailsTellEverything(t *testing.T) {
 		"active":  {End: true, Extend: true},
 		"ended":   {},
 		"denied":  {},
+		"found":   {},
 	} {
 		golden(t, "details_"+name, asText(b.look(t.Context(), states()[name]).detailsCard(may)))
 	}
+	d.offers[0].HeldBesides = noon.Add(-4 * time.Minute)
 	golden(t, "details_pending_approver", asText(b.look(t.Context(), request()).detailsCard(workflows.May{Decide: true})))
 }
 
@@ -219,7 +232,7 @@ func notes() map[workflows.NoteKind]*access.Record {
 		workflows.NoteLapsed: s["lapsed"], workflows.NoteScheduled: s["scheduled"], workflows.NoteRetrying: s["activating_again"],
 		workflows.NoteActive: s["active"], workflows.NoteFailed: s["failed"], workflows.NoteEnding: s["deactivating"],
 		workflows.NoteNearEnd: s["active"], workflows.NoteExtended: s["active_extended"], workflows.NoteOverdue: s["overdue"],
-		workflows.NoteEnded: s["ended"],
+		workflows.NoteEnded: s["ended"], workflows.NoteFound: s["found"], workflows.NoteMissing: s["active"],
 	}
 }
 
@@ -248,8 +261,13 @@ func TestMessagesAboutEveryEvent(t *testing.T) {
 		}
 		golden(t, "told_"+string(k), out)
 	}
+	taken := b.look(t.Context(), states()["found_ended"])
+	n := noteOf(workflows.NoteEnded, taken.Record)
+	thread, _ := taken.threadCard(n)
+	owner, _ := taken.personalCard(n, "ana", d.may)
+	golden(t, "told_found_ended", asText(thread)+"\n"+asText(owner))
 	active := b.look(t.Context(), in(access.Active, func(r *access.Record) { r.Person, r.Receipt.Already = "carol", true }))
-	n := noteOf(workflows.NoteActive, active.Record)
+	n = noteOf(workflows.NoteActive, active.Record)
 	requester, _ := active.personalCard(n, "ana", d.may)
 	holder, _ := active.personalCard(n, "carol", d.may)
 	golden(t, "told_active_on_behalf", asText(requester)+"\n"+asText(holder))
@@ -291,6 +309,8 @@ func TestForms(t *testing.T) {
 	golden(t, "form_request_filled", formText(b.Command(t.Context(), ana, "prod-db-admin 90m INC-4711").Form))
 	golden(t, "form_request_unknown_role", formText(b.Command(t.Context(), ana, "prod-db-admn 1h fix replication").Form))
 	golden(t, "form_request_again", formText(b.Click(t.Context(), ana, Click{Action: ActAgain, Request: "07kq4-m2xp9"}).Form))
+	d.offers[0].HeldBesides = noon.Add(-4 * time.Minute)
+	golden(t, "form_request_held", formText(b.Command(t.Context(), ana, "prod-db-admin 90m INC-4711").Form))
 	golden(t, "form_extend", formText(b.Click(t.Context(), ana, Click{Action: ActExtend, Request: "07kq4-m2xp9"}).Form))
 	d.records[0] = request()
 	golden(t, "form_deny", formText(b.Click(t.Context(), bob, Click{Action: ActDeny, Request: "07kq4-m2xp9"}).Form))
@@ -307,5 +327,8 @@ func TestDigest(t *testing.T) {
 	day.Outcomes = map[access.State]int{access.Ended: 3, access.Denied: 1, access.Pending: 2, access.Active: 1}
 	day.Holding, day.Late, day.Overdue = []workflows.DigestGrant{line}, []workflows.DigestGrant{late}, []workflows.DigestGrant{late}
 	day.Approvers = []workflows.DigestApprover{{Person: "bob", Decisions: 3, Median: 95 * time.Second}, {Person: "gone", Decisions: 1, Median: time.Hour}}
+	day.Found = []workflows.DigestGrant{line}
+	day.Standing = []workflows.DigestStanding{{Role: "prod-db-admin", At: noon, Holders: 3, New: []string{"dora"}, Gone: []string{"a", "b", "c", "d"}},
+		{Role: "deploy", At: noon, Holders: 1}}
 	golden(t, "digest", asText(b.digestCard(t.Context(), day)))
 }

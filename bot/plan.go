@@ -114,7 +114,12 @@ func (v view) readers(n workflows.Note) []access.PersonID {
 	if v.Person != v.Requester {
 		concerned = append(concerned, v.Person)
 	}
+	if v.Found() {
+		concerned = concerned[1:] // nobody asked
+	}
 	switch n.Kind {
+	case workflows.NoteMissing:
+		return []access.PersonID{v.Person}
 	case workflows.NoteCancelled, workflows.NoteExtended: // whoever did it knows
 		return slices.DeleteFunc(concerned, func(p access.PersonID) bool { return p == n.Actor.Person })
 	case workflows.NoteApproved: // what the policy approves is active at once
@@ -134,7 +139,7 @@ func (v view) expired(n workflows.Note) bool {
 		return v.State != access.Active || !v.EndsAt.Equal(n.EndsAt) || !v.now.Before(v.EndsAt)
 	case workflows.NoteOverdue:
 		return v.State != access.Deactivating
-	case workflows.NoteActive, workflows.NoteExtended:
+	case workflows.NoteActive, workflows.NoteExtended, workflows.NoteMissing:
 		return v.State != access.Active
 	}
 	return false

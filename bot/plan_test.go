@@ -51,6 +51,8 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 		workflows.NoteNearEnd:   "request C-production v4, told/near_end/4/ana @ana",
 		workflows.NoteExtended:  "request C-production v4, thread/extended/4 C-production/m1, told/extended/4/ana @ana",
 		workflows.NoteOverdue:   "request C-production v4, thread/overdue/4 C-production/m1, told/overdue/4/ana @ana",
+		workflows.NoteFound:     "request C-production v4, thread/found/4 C-production/m1, told/found/4/ana @ana",
+		workflows.NoteMissing:   "request C-production v4, thread/missing/4 C-production/m1, told/missing/4/ana @ana",
 		workflows.NoteEnded:     "request C-production v4, thread/ended/4 C-production/m1, told/ended/4/ana @ana",
 	}
 	for kind, r := range notes() {

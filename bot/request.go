@@ -18,13 +18,21 @@ const (
 func (v view) requestCard() Card {
 	c := Card{
 		Name:    "request",
-		Title:   "Access request " + string(v.ID),
+		Title:   v.title("Access request "),
 		Summary: v.asksPlain() + " " + v.plainly(v.statusSpans()),
 		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
 	}
 	c.Parts = append(c.Parts, v.reasons()...)
 	c.Parts = append(c.Parts, v.facts(true), Buttons{v.sharedButtons()}, v.foot())
 	return fit(c)
+}
+
+// title names the record; what nobody asked for is no request.
+func (v view) title(request string) string {
+	if v.Found() {
+		return "Access found " + string(v.ID)
+	}
+	return request + string(v.ID)
 }
 
 // reasons quotes why the request stands where it does, and what the target said.
@@ -58,6 +66,9 @@ func (v view) facts(shared bool) Facts {
 		add("Can approve", v.canApprove(shared))
 		add("Needed", v.needed())
 		add("Decide by", When(v.DecideBy, DateTime))
+		if !v.besides.IsZero() {
+			add("Held already", v.who(v.Person), " holds it by other means, as seen ", When(v.besides, DateTime))
+		}
 	}
 	if v.State == access.Active {
 		add("Since", When(v.ActivatedAt, DateTime))
@@ -107,7 +118,7 @@ func (v view) sharedButtons() []Button {
 	switch {
 	case v.State == access.Pending && !v.Auto:
 		return []Button{v.approveButton(), v.denyButton(), v.detailsButton()}
-	case v.State == access.Active:
+	case v.State == access.Active && !v.endingNow():
 		return []Button{v.endButton(), v.detailsButton()}
 	}
 	return []Button{v.detailsButton()}

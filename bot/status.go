@@ -14,6 +14,9 @@ func (v view) status() Text {
 
 // mark is the sign of the state. It says nothing that the words after it do not say.
 func (v view) mark() string {
+	if v.endingNow() {
+		return "🕓"
+	}
 	switch v.State {
 	case access.Pending:
 		return "⏳"
@@ -52,10 +55,20 @@ func (v view) statusSpans() []Span {
 		}
 		return say(Strong("Granting"), ": approved", v.approvedBy(), ", the access is being set up.")
 	case access.Active:
+		if v.endingNow() {
+			return say(Strong("Ending now"), ": the time was up ", When(v.EndsAt, DateTime), ", and the access is being taken away.")
+		}
 		return say(Strong("Active"), " until ", When(v.EndsAt, DateTime), ". Approved", v.approvedBy(), ".")
 	case access.Deactivating:
 		return v.endingSpans()
 	case access.Ended:
+		if v.Found() {
+			word := "Taken away"
+			if v.Removal != nil && (v.Removal.Was == access.Shared || v.Removal.Was == access.Standing) {
+				word = "Left as it is"
+			}
+			return say(Strong(word), ". ", v.proof())
+		}
 		if v.ActivatedAt.IsZero() {
 			return say(Strong("Undone"), ": the access was not confirmed in time and was taken back. ", v.proof())
 		}
@@ -95,11 +108,17 @@ func (v view) stage() access.Stage {
 	return access.Stage{Count: 1}
 }
 
+// endingNow tells whether the end of a grant has come while the first try at its target has no answer yet.
+func (v view) endingNow() bool { return v.State == access.Active && v.Ending(v.now) }
+
 func (v view) endingSpans() []Span {
 	if v.Overdue {
 		return say(Strong("Overdue"), ": the access was due to end ", When(v.EndingAt, DateTime),
 			", and the target has not confirmed that it is gone. It may still be usable. Elevate keeps trying; "+
 				"somebody should look at the connector ", Mono(v.Role.Connector), " now.")
+	}
+	if v.Found() {
+		return say(Strong("Taking away"), ": this is a grant of Elevate's that is over or lost, and it is being taken back.")
 	}
 	if v.ActivatedAt.IsZero() {
 		return say(Strong("Undoing"), ": the activation was not confirmed, so it is being taken back.")
@@ -157,14 +176,18 @@ func (v view) proof() []Span {
 	if v.endedEarly() {
 		late = ", " + within(v.Lateness()) + "."
 	}
+	over := "The grant was over at "
+	if v.Found() {
+		over = "The target was read at "
+	}
 	switch v.Removal.Was {
 	case access.Absent:
 		return say("It was gone at the target already, verified at ", When(v.VerifiedAt, Seconds), late, tail)
 	case access.Standing:
-		return say("The grant was over at ", When(v.EndedAt, Seconds), ", but ", v.who(v.Person),
+		return say(over, When(v.EndedAt, Seconds), ", but ", v.who(v.Person),
 			" had this access before it and ", Strong("still has it"), ": Elevate does not take away what it did not give.")
 	case access.Shared:
-		return say("The grant was over at ", When(v.EndedAt, Seconds), ", but another grant gives ", v.who(v.Person),
+		return say(over, When(v.EndedAt, Seconds), ", but another grant gives ", v.who(v.Person),
 			" the same access, and it ", Strong("stays until that one ends"), ".")
 	}
 	return say("Removed at ", When(v.EndedAt, Seconds), sessions, ", verified by reading the target back", late, tail)
@@ -183,6 +206,10 @@ func (v view) foot() Text {
 	case access.Failed:
 		said = "Nothing was granted: the target was read back."
 	case access.Active:
+		if v.endingNow() {
+			said = "The target has not confirmed yet that the access is gone."
+			break
+		}
 		said = "The access ends by itself. Its holder, an approver or an administrator can end it earlier."
 		if v.Receipt != nil && v.Receipt.Already {
 			said = "This access was there before the request; Elevate will not take it away at the end."
@@ -200,6 +227,9 @@ func (v view) why() string {
 	case access.Denied, access.Cancelled:
 		return v.Reason
 	case access.Deactivating, access.Ended:
+		if v.Found() { // it is quoted as the justification
+			return ""
+		}
 		if v.endedEarly() || v.ActivatedAt.IsZero() {
 			return v.Reason
 		}

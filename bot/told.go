@@ -43,7 +43,15 @@ func (v view) threadParts(n workflows.Note) []Part {
 		return told("", "Extended by ", v.who(n.Actor.Person), ", until ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteOverdue:
 		return append(v.overdueParts(), v.callForHelp()...)
+	case workflows.NoteFound:
+		return told("", v.who(v.Person), " holds the role by Elevate's own grant at the target, and no live grant explains it. It is being taken away.")
+	case workflows.NoteMissing:
+		return told("", "⚠️ ", Strong("The access is missing."), " The target does not list what ", v.who(v.Person), " was given until ", When(n.EndsAt, DateTime),
+			". If nobody took it away there on purpose, look at the connector ", Mono(v.Role.Connector), ". Elevate does not give it again.")
 	case workflows.NoteEnded:
+		if v.Found() {
+			return told("", v.statusSpans())
+		}
 		return told(v.why(), "Ended", v.endedBy(), ". ", v.proof())
 	}
 	return nil
@@ -149,7 +157,16 @@ func (v view) personal(n workflows.Note, to access.PersonID, may workflows.May) 
 			". Save your work, or ask for more time."), v.runningButtons(may)
 	case workflows.NoteExtended:
 		return "Access is extended", told("", by, " extended ", v.roleSpans(), ": it now lasts until ", When(n.EndsAt, DateTime), "."), v.runningButtons(may)
+	case workflows.NoteFound:
+		return "Access is being taken away", told("", "You hold ", v.roleSpans(), " with your account ", Mono(clip(oneLine(v.Account), maxName)),
+			" by a grant of Elevate's that is over. If you still need it, ask for it."), nil
+	case workflows.NoteMissing:
+		return "Access is missing", told("", "The target does not list your access to ", v.roleSpans(), " any more, although it was given until ",
+			When(n.EndsAt, DateTime), ". Somebody may have taken it away there. If you need it, ask an administrator."), nil
 	case workflows.NoteEnded:
+		if v.Found() {
+			return "Access was taken away", told("", v.roleSpans(), ". ", v.proof()), nil
+		}
 		if v.ActivatedAt.IsZero() {
 			return "Access could not be given", told(v.why(), "The access to ", v.roleSpans(), " was not confirmed in time, so it was taken back. ", v.proof()), again
 		}

@@ -25,6 +25,8 @@ type view struct {
 	unknown   bool
 	// target is what the target of the role can do; nil where the role is no longer in the catalogue.
 	target *connectors.Capabilities
+	// besides is when the person was last seen to hold the role by other means; zero: not at all.
+	besides time.Time
 }
 
 // look reads what cards say about a record. What cannot be read is left out and not waited for: a card that says less
@@ -55,7 +57,7 @@ func (b *Bot) look(ctx context.Context, r *access.Record) view {
 		v.approvers = approvers
 	}
 	if o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID); err == nil {
-		v.target = &o.Capabilities
+		v.target, v.besides = &o.Capabilities, o.HeldBesides
 	}
 	return v
 }
@@ -141,6 +143,9 @@ func (v view) asks() Text { return Text{Spans: v.asksFor(v.roleSpans())} }
 func (v view) asksPlain() string { return v.plainly(v.asksFor(say(v.role()))) }
 
 func (v view) asksFor(role []Span) []Span {
+	if v.Found() {
+		return say("Elevate found that ", v.who(v.Person), " holds ", role, ".")
+	}
 	verb := " asks"
 	if v.State != access.Pending {
 		verb = " asked"
