@@ -78,7 +78,7 @@ func TestChaos(t *testing.T) {
 }
 
 func (z size) chaos(t *testing.T, seed uint64) {
-	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour})
+	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour, lies: true})
 	s := openSite(t, 6, map[string]*target{"hooks": g})
 	everybody := &people{site: s, history: &history{}, seed: seed, name: "hooks", longest: z.longest}
 	b := &breaker{site: s, target: g, rng: rand.New(rand.NewPCG(seed, 2<<40))}

@@ -44,12 +44,12 @@ var fits = map[string]func(access.State) bool{
 	"already_decided": is(access.Pending),
 	"lapsed":          is(access.Pending),
 	"already_active":  is(access.Active),
-	"already_ending":  func(s access.State) bool { return s == access.Active || s == access.Deactivating },
+	"already_ending":  is(access.Deactivating),
 	"still_pending":   is(access.Pending),
 	"not_active":      func(s access.State) bool { return s != access.Active && !s.Terminal() },
 	"over":            func(s access.State) bool { return s == access.Deactivating || s.Terminal() },
 	"too_long":        is(access.Active),
-	"ending":          is(access.Active),
+	"too_late":        is(access.Active),
 	"not_yours":       func(access.State) bool { return true },
 }
 

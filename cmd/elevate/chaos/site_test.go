@@ -18,6 +18,8 @@ const (
 	lease = 5 * time.Second
 	// connectorTimeout is how long the connector waits for the target.
 	connectorTimeout = 3 * time.Second
+	// sweepEvery is how often the target's word is compared with the grants.
+	sweepEvery = 5 * time.Second
 	// undecided is how long a request waits for approvals.
 	undecided = 6 * time.Second
 	// crowd is how many people there are. The API lets each of their tokens act twice a second.
@@ -82,6 +84,7 @@ func (s *site) config(r *replica, targets map[string]*target) string {
 	return fmt.Sprintf(`store: {url: %q}
 http: {listen: %q}
 log: {level: warn}
+sweep: {every: %s}
 api:
   tokens:
 %speople:
@@ -89,9 +92,9 @@ api:
 %sroles:
 %spolicies:
   - {name: one, match: 'role.labels.approvals == "1"', %s, approve: [{by: 'person.id != "%s"', within: %s}]}
-  - {name: two, match: "true", %[7]s, approve: [{by: 'person.id != "%[8]s"', count: 2, within: %[9]s}]}
-auditors: person.id == "%[8]s"
-`, s.store.URL(), r.address, tokens.String(), people.String(), connectors.String(), roles.String(),
+  - {name: two, match: "true", %[8]s, approve: [{by: 'person.id != "%[9]s"', count: 2, within: %[10]s}]}
+auditors: person.id == "%[9]s"
+`, s.store.URL(), r.address, sweepEvery, tokens.String(), people.String(), connectors.String(), roles.String(),
 		`eligible: "true", duration: {max: 1h, max_total: 2h}, start_within: 30s`, auditor, undecided)
 }
 
