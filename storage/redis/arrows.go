@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"elevate/workflows"
@@ -22,9 +24,12 @@ var guards = map[string]string{
 	"guard-removal": "there is no word of what the deactivation found",
 }
 
-// ErrGuard says that a transition is in the table of arrows but must not be taken as it is. It is a fault of the
-// program: workflows checks the same before.
-var ErrGuard = errors.New("refused by the store")
+// ErrGuard says that a transition is in the table of arrows but must not be taken as it is. Workflows checks the same
+// before, so that it is a race or a fault of the program.
+var ErrGuard = workflows.ErrGuard
+
+// tokenLength is how many letters tell one attempt from another: 60 random bits, among the last attempts on one record.
+const tokenLength = 12
 
 // NewID draws an id that falls to the shard of the right.
 func (s *Store) NewID(now time.Time, right string) access.RequestID {
@@ -36,19 +41,19 @@ func (s *Store) NewID(now time.Time, right string) access.RequestID {
 	}
 }
 
-// Take writes a transition by the script of its arrow. Besides ErrStale and ErrTaken it returns a *access.MoveError
-// where the table has no such arrow, ErrGuard where the scripts refuse it, and ErrNotDurable where an arm was written but
-// not as durably as Config.Wait asks.
+// Take writes a transition by the rule of its arrow. Besides ErrStale and ErrTaken it returns a *access.MoveError where
+// the table has no such arrow, ErrGuard where the rule refuses it, and ErrNotDurable where an arm was written but not as
+// durably as Config.Wait asks.
 func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
-	c, err := s.arrow(t)
+	a, err := s.arrow(t)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	var word string
 	if t.Arrow == access.Arm && s.waits() {
-		word, err = s.wordWaited(ctx, c)
+		word, err = s.wordWaited(ctx, s.taking([]*arrow{a}))
 	} else {
-		word, err = s.word(ctx, c)
+		word, err = s.takeTogether(ctx, a)
 	}
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
@@ -63,20 +68,17 @@ func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 	case "move":
 		return fmt.Errorf("redis: %s: %w", t.Record.ID, &access.MoveError{From: t.From, Arrow: t.Arrow})
 	}
-	if why, ok := guards[word]; ok {
-		return fmt.Errorf("redis: %s %s: %w: %s", t.Arrow, t.Record.ID, ErrGuard, why)
-	}
-	return fmt.Errorf("redis: %w", unknown(c, word))
+	return guarded(t, word)
 }
 
 // Restore writes a record as the audit log has it, unless the store has that version or a later one.
 func (s *Store) Restore(ctx context.Context, t workflows.Transition) (bool, error) {
-	t.Arrow = restore
-	c, err := s.arrow(t)
+	t.Arrow, t.From, t.Claim = restore, access.None, nil
+	a, err := s.arrow(t)
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
-	word, err := s.word(ctx, c)
+	word, err := s.takeTogether(ctx, a)
 	if err != nil {
 		return false, fmt.Errorf("redis: %w", err)
 	}
@@ -84,71 +86,86 @@ func (s *Store) Restore(ctx context.Context, t workflows.Transition) (bool, erro
 	case "ok", "newer":
 		return word == "ok", nil
 	}
-	if why, ok := guards[word]; ok {
-		return false, fmt.Errorf("redis: restore %s: %w: %s", t.Record.ID, ErrGuard, why)
-	}
-	return false, fmt.Errorf("redis: %w", unknown(c, word))
+	return false, guarded(t, word)
 }
 
-// arrow makes the call of a transition; keys and arguments are those that arrow.lua names.
-func (s *Store) arrow(t workflows.Transition) (call, error) {
-	if t.Record == nil {
-		return call{}, errors.New("a transition without a record")
+// guarded is the error for a word that no caller expects.
+func guarded(t workflows.Transition, word string) error {
+	if why, ok := guards[word]; ok {
+		return fmt.Errorf("redis: %s %s: %w: %s", t.Arrow, t.Record.ID, ErrGuard, why)
 	}
-	if _, ok := s.scripts[string(t.Arrow)]; !ok {
-		return call{}, fmt.Errorf("no script for the arrow %q", t.Arrow)
+	return fmt.Errorf("redis: %s %s: unknown answer %q", t.Arrow, t.Record.ID, word)
+}
+
+// arrow is a transition as take.lua wants it.
+type arrow struct {
+	id    string
+	shard int
+	args  []any
+}
+
+func (s *Store) takeTogether(ctx context.Context, a *arrow) (string, error) {
+	reply, err := s.batches.do(ctx, call{arrow: a})
+	if err != nil {
+		return "", err
+	}
+	word, ok := reply.(string)
+	if !ok {
+		return "", fmt.Errorf("take: answered %T, not a word", reply)
+	}
+	return word, nil
+}
+
+// taking is the call that takes arrows of one shard.
+func (s *Store) taking(arrows []*arrow) call {
+	base := s.keys.base(arrows[0].shard)
+	keys := []string{base + "claims", base + "events", base + "all", base + "open", base + "overdue"}
+	for _, chat := range s.cfg.Chats {
+		keys = append(keys, outbox(base, chat))
+	}
+	size := 4
+	for _, a := range arrows {
+		size += len(a.args)
+	}
+	args := append(make([]any, 0, size), base, s.keys.nudges(), early(s.cfg.Now()), len(arrows))
+	for _, a := range arrows {
+		args = append(args, a.args...)
+	}
+	return call{script: take, keys: keys, args: args}
+}
+
+// arrow makes the arguments of a transition; they are those that take.lua names.
+func (s *Store) arrow(t workflows.Transition) (*arrow, error) {
+	if t.Record == nil {
+		return nil, errors.New("a transition without a record")
+	}
+	if !s.rules[string(t.Arrow)] {
+		return nil, fmt.Errorf("no rule for the arrow %q", t.Arrow)
 	}
 	r := t.Record
 	if t.Claim != nil && t.Claim.Request != r.ID {
-		return call{}, fmt.Errorf("a claim on %s does not cover %s", t.Claim.Request, r.ID)
+		return nil, fmt.Errorf("a claim on %s does not cover %s", t.Claim.Request, r.ID)
 	}
 	doc, err := json.Marshal(r)
 	if err != nil {
-		return call{}, fmt.Errorf("encode %s: %w", r.ID, err)
+		return nil, fmt.Errorf("encode %s: %w", r.ID, err)
 	}
 	event, err := json.Marshal(t.Event)
 	if err != nil {
-		return call{}, fmt.Errorf("encode the event of %s: %w", r.ID, err)
+		return nil, fmt.Errorf("encode the event of %s: %w", r.ID, err)
 	}
-	args := append(s.fixedArgs(t, doc, event), s.timerArgs(r)...)
-	args = append(args, len(t.Notes))
+	args := append(s.fields(t, doc, event), len(t.Notes))
 	for _, n := range t.Notes {
 		note, err := json.Marshal(n)
 		if err != nil {
-			return call{}, fmt.Errorf("encode a note of %s: %w", r.ID, err)
+			return nil, fmt.Errorf("encode a note of %s: %w", r.ID, err)
 		}
 		args = append(args, note)
 	}
-	for _, chat := range s.cfg.Chats {
-		args = append(args, chat)
-	}
-	return call{script: string(t.Arrow), keys: s.arrowKeys(r), args: args}, nil
+	return &arrow{id: string(r.ID), shard: s.keys.shard(string(r.ID)), args: args}, nil
 }
 
-func (s *Store) arrowKeys(r *access.Record) []string {
-	base := s.keys.of(string(r.ID))
-	keys := []string{
-		base + "r:" + string(r.ID),
-		lane(base, workflows.Clock),
-		lane(base, workflows.ActivateLane(r.Role.Connector)),
-		lane(base, workflows.DeactivateLane(r.Role.Connector)),
-		base + "events",
-		base + "all",
-		base + "open",
-		base + "p:" + string(r.Person),
-		base + "p:" + string(r.Requester),
-		base + "right:" + r.Right(),
-		base + "busy",
-		base + "overdue",
-	}
-	for _, chat := range s.cfg.Chats {
-		box := outbox(base, chat)
-		keys = append(keys, box, box+":q:"+string(r.ID))
-	}
-	return keys
-}
-
-func (s *Store) fixedArgs(t workflows.Transition, doc, event []byte) []any {
+func (s *Store) fields(t workflows.Transition, doc, event []byte) []any {
 	r, timer, fence := t.Record, access.Timer(""), int64(0)
 	if t.Claim != nil {
 		timer, fence = t.Claim.Timer, t.Claim.Fence
@@ -161,20 +178,25 @@ func (s *Store) fixedArgs(t workflows.Transition, doc, event []byte) []any {
 		overdue = "1"
 	}
 	return []any{
-		rand.Text(), string(r.ID), string(t.From), string(r.State),
-		r.Version, doc, event, early(s.cfg.Now()),
-		string(timer), fence, early(r.SubmittedAt), ends,
-		overdue, r.Right(), r.Role.Connector, string(r.Person),
-		string(r.Requester), string(r.Role.ID), s.keys.of(string(r.ID)),
-		s.keys.nudges(),
+		string(t.Arrow), rand.Text()[:tokenLength], string(r.ID), string(t.From), string(r.State), r.Version, doc, event,
+		string(timer), fence, early(r.SubmittedAt), ends, overdue, r.Right(), r.Role.Connector, string(r.Person),
+		string(r.Requester), string(r.Role.ID), timers(r),
 	}
 }
 
-func (s *Store) timerArgs(r *access.Record) []any {
+// timers writes a record's timers as the scripts keep them.
+func timers(r *access.Record) string {
 	due := r.Due()
-	args := []any{len(due)}
-	for timer, at := range due {
-		args = append(args, string(timer), late(at))
+	var b strings.Builder
+	for _, timer := range access.Timers() {
+		at, armed := due[timer]
+		if !armed {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(timer) + "=" + strconv.FormatInt(late(at), 10))
 	}
-	return args
+	return b.String()
 }

@@ -72,8 +72,9 @@ func parseEventID(text string) (eventID, error) {
 func (s *Store) Undrained(ctx context.Context, limit int) ([]audit.Event, error) {
 	pipe := s.client.Pipeline()
 	reads := make([]*goredis.XMessageSliceCmd, s.keys.shards)
+	each := min(limit, 4*limit/s.keys.shards+8) // shards have about as many; what a full one keeps comes next time
 	for i := range reads {
-		reads[i] = pipe.XRangeN(ctx, s.keys.base(i)+"events", "-", "+", int64(limit))
+		reads[i] = pipe.XRangeN(ctx, s.keys.base(i)+"events", "-", "+", int64(each))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("redis: events: %w", err)

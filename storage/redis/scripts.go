@@ -15,48 +15,51 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// The files that stand in front of others.
+// The files of which one program is made: prologue stands in front of every script; take and taken enclose the rules of
+// all arrows.
 const (
 	prologue = "prologue"
-	arrows   = "arrow"
+	take     = "take"
+	taken    = "taken"
 )
 
-// restore is the script that writes what the audit log has; it shares the arrows' keys and arguments.
+// restore is the word for a record of the audit log that is written as it is. It is no arrow, and has no rule.
 const restore = "restore"
 
-// scripts are the Lua programs by file name, those of arrows by the arrow's name.
+// scripts are the Lua programs by name.
 type scripts map[string]*goredis.Script
 
-func loadScripts() (scripts, error) {
+// loadScripts gives the programs, and the arrows that take knows.
+func loadScripts() (scripts, map[string]bool, error) {
 	files, err := sources.ReadDir("lua")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	bodies := map[string]string{}
 	for _, f := range files {
 		body, err := sources.ReadFile("lua/" + f.Name())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		bodies[strings.TrimSuffix(f.Name(), ".lua")] = string(body)
 	}
-	all := scripts{}
+	rules := map[string]bool{restore: true}
+	program := bodies[prologue] + bodies[take]
+	for _, step := range access.Table() {
+		name := string(step.Arrow)
+		if _, ok := bodies[name]; !ok {
+			return nil, nil, fmt.Errorf("no rule for the arrow %q", name)
+		}
+		rules[name] = true
+		program += fmt.Sprintf("rules['%s'] = function()\n%send\n", name, bodies[name])
+	}
+	all := scripts{take: goredis.NewScript(program + bodies[taken])}
 	for name, body := range bodies {
-		if name != prologue && name != arrows {
+		if name != prologue && name != take && name != taken && !rules[name] {
 			all[name] = goredis.NewScript(bodies[prologue] + body)
 		}
 	}
-	behindArrow := []string{restore}
-	for _, step := range access.Table() {
-		behindArrow = append(behindArrow, string(step.Arrow))
-	}
-	for _, name := range behindArrow {
-		if _, ok := bodies[name]; !ok {
-			return nil, fmt.Errorf("no script for the arrow %q", name)
-		}
-		all[name] = goredis.NewScript(bodies[prologue] + bodies[arrows] + bodies[name])
-	}
-	return all, nil
+	return all, rules, nil
 }
 
 // call is one run of a script, sent alone or with others.
@@ -64,6 +67,8 @@ type call struct {
 	script string
 	keys   []string
 	args   []any
+	// arrow stands alone, for a call that batches makes together with other arrows of the shard.
+	arrow *arrow
 }
 
 // run sends one call, together with others that are made at the same time; it may be repeated after a lost reply, so the
@@ -80,6 +85,9 @@ func (s *Store) word(ctx context.Context, c call) (string, error) {
 }
 
 func asWord(c call, reply any) (string, error) {
+	if words, ok := reply.([]any); ok && len(words) == 1 {
+		reply = words[0]
+	}
 	word, ok := reply.(string)
 	if !ok {
 		return "", fmt.Errorf("%s: answered %T, not a word", c.script, reply)

@@ -29,6 +29,7 @@ type Store struct {
 	cfg     Config
 	keys    keyspace
 	scripts scripts
+	rules   map[string]bool // the arrows that may be taken
 	client  goredis.UniversalClient
 	// claims is the client of scripts that must not be repeated.
 	claims  goredis.UniversalClient
@@ -48,19 +49,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	all, err := loadScripts()
+	all, rules, err := loadScripts()
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	Quiet()
-	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all}
+	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules}
 	if s.client, err = cfg.connect(true); err != nil {
 		return nil, err
 	}
 	if s.claims, err = cfg.connect(false); err != nil {
 		return nil, errors.Join(err, s.client.Close())
 	}
-	s.batches.send = func(ctx context.Context, calls []call) []result { return s.pipe(ctx, s.client, calls) }
+	s.batches.send = s.sendTogether
 	s.keys.shards, err = s.layOut(ctx, cfg.Shards)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("redis: %w", err), s.Close())

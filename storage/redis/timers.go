@@ -23,7 +23,7 @@ func (s *Store) Claim(ctx context.Context, l workflows.Lane, limit int, lease ti
 		if connectorOf(l) != "" {
 			exclusive = "1"
 		}
-		return call{script: "claim", keys: []string{lane(base, l), base + "busy"},
+		return call{script: "claim", keys: []string{lane(base, l), base + "claims", base + "fences"},
 			args: []any{base, early(s.cfg.Now()), millis(lease), quota, exclusive}}
 	}, func(item any) error {
 		c, err := readClaim(item)
@@ -73,9 +73,12 @@ func readClaim(item any) (workflows.Claim, error) {
 
 // Renew prolongs a lease.
 func (s *Store) Renew(ctx context.Context, c workflows.Claim, lease time.Duration) error {
-	base := s.keys.of(string(c.Request))
-	ask := call{script: "renew", keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "busy"},
-		args: []any{string(c.Timer), string(c.Request), c.Fence, early(s.cfg.Now()), millis(lease)}}
+	base, exclusive := s.keys.of(string(c.Request)), ""
+	if connectorOf(c.Lane) != "" {
+		exclusive = "1"
+	}
+	ask := call{script: "renew", keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "claims"},
+		args: []any{string(c.Timer), string(c.Request), c.Fence, early(s.cfg.Now()), millis(lease), exclusive}}
 	held, err := s.either(ctx, ask, "stale")
 	if err == nil && !held {
 		err = fmt.Errorf("redis: renew %s of %s: %w", c.Timer, c.Request, workflows.ErrStale)
@@ -87,10 +90,7 @@ func (s *Store) Renew(ctx context.Context, c workflows.Claim, lease time.Duratio
 func (s *Store) Release(ctx context.Context, c workflows.Claim) error {
 	base, connector := s.keys.of(string(c.Request)), connectorOf(c.Lane)
 	err := s.done(ctx, call{script: "release",
-		keys: []string{
-			s.keys.record(c.Request), lane(base, c.Lane),
-			lane(base, workflows.ActivateLane(connector)), lane(base, workflows.DeactivateLane(connector)), base + "busy",
-		},
+		keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "claims"},
 		args: []any{string(c.Timer), string(c.Request), c.Fence, string(c.Lane), connector, base, s.keys.nudges()},
 	})
 	if err != nil {

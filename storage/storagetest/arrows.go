@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -18,6 +19,7 @@ func arrowChecks() []check {
 		{name: "OneOfAThousandTakesWins", run: oneOfAThousandTakesWins},
 		{name: "SubmitRefusesAnIDInUse", run: submitRefusesAnIDInUse},
 		{name: "IDsAreUnique", run: idsAreUnique},
+		{name: "RestoreWritesWhatIsMissingOrOlder", run: restoreWritesWhatIsMissingOrOlder},
 		{name: "SafeAnswers", run: func(e *env) { _ = e.Safe(e.Context()) }},
 	}
 }
@@ -164,4 +166,62 @@ func idsAreUnique(e *env) {
 	if len(seen) < 498 { // 500 draws from 2 million ids of a minute and shard meet once in 17 runs
 		e.Errorf("500 draws gave %d ids", len(seen))
 	}
+}
+
+// What was lost, or is older than the audit log has it, is written as the log has it: with its timers, and where lists look.
+func restoreWritesWhatIsMissingOrOlder(e *env) {
+	for _, stored := range []access.State{access.None, access.Pending, access.Active} {
+		for _, logged := range []access.State{access.Pending, access.Active, access.Deactivating, access.Denied, access.Ended} {
+			e.restores(stored, logged)
+		}
+	}
+}
+
+func (e *env) restores(stored, logged access.State) {
+	e.Helper()
+	r := e.in(stored)
+	want := *r
+	now := e.clock.Now()
+	for _, a := range ways[logged] {
+		t := step(&want, a, now)
+		want = *t.Record
+	}
+	want.Version = r.Version + 3
+	t := step(&want, access.Remind, now)
+	restore := workflows.Transition{Record: &want, Event: t.Event, Notes: t.Notes}
+	what := fmt.Sprintf("from %q to %q", stored, logged)
+	for _, fresh := range []bool{true, false} {
+		if got, err := e.Restore(e.Context(), restore); err != nil || got != fresh {
+			e.Errorf("restore %s: %v, %v; want %v", what, got, err, fresh)
+		}
+	}
+	got, err := e.Get(e.Context(), want.ID)
+	e.ok(err, "get")
+	e.same("restored "+what, got, &want)
+	open, _, err := e.List(e.Context(), workflows.Query{Open: true})
+	e.ok(err, "list")
+	shared, err := e.Sharing(e.Context(), want.Right())
+	e.ok(err, "sharing")
+	if len(open) == 1 == logged.Terminal() || len(shared) == 1 != logged.MayHold() {
+		e.Errorf("restored %s: %d are open, %d may hold the right", what, len(open), len(shared))
+	}
+	missing := map[access.Timer]bool{}
+	for timer := range want.Due() {
+		missing[timer] = true
+	}
+	for range 3 {
+		for _, l := range lanes() {
+			e.clock.Advance(4 * time.Hour)
+			claims, _, err := e.Claim(e.Context(), l, 100, lease)
+			e.ok(err, "claim")
+			for _, c := range claims {
+				delete(missing, c.Timer)
+				e.ok(e.Release(e.Context(), c), "release")
+			}
+		}
+	}
+	if len(missing) > 0 {
+		e.Errorf("restored %s: the timers %v are not armed", what, missing)
+	}
+	e.clearTimers()
 }

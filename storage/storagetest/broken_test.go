@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"elevate/workflows"
@@ -82,12 +83,22 @@ func (s wrongDue) Claim(ctx context.Context, l workflows.Lane, limit int, lease 
 	return claims, next, err
 }
 
-type claimsTwice struct{ workflows.Store }
+type claimsTwice struct {
+	workflows.Store
+	mu    sync.Mutex
+	given map[access.RequestID]int
+}
 
-func (s claimsTwice) Claim(ctx context.Context, l workflows.Lane, limit int, lease time.Duration) ([]workflows.Claim, time.Time, error) {
+func newClaimsTwice(s workflows.Store) *claimsTwice {
+	return &claimsTwice{Store: s, given: map[access.RequestID]int{}}
+}
+
+func (s *claimsTwice) Claim(ctx context.Context, l workflows.Lane, limit int, lease time.Duration) ([]workflows.Claim, time.Time, error) {
 	claims, next, err := s.Store.Claim(ctx, l, limit, lease)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, c := range claims {
-		if i%2 == 0 && c.Fence < 3 {
+		if s.given[c.Request]++; i%2 == 0 && s.given[c.Request] < 3 {
 			err = errors.Join(err, s.Release(ctx, c))
 		}
 	}

@@ -93,7 +93,16 @@ func (r *modelled) arm(finished access.Timer) {
 func (m *model) holds(c workflows.Claim) bool {
 	r := m.records[c.Request]
 	timer := r.timers[c.Timer]
+	if timer != nil && c.Lane != workflows.Clock {
+		return m.busy[r.record.Right()].owner == owner(c)
+	}
 	return timer != nil && !timer.until.IsZero() && r.fences[c.Timer] == c.Fence
+}
+
+// ended tells whether the end of a grant has come, or is being worked.
+func (m *model) ended(r *access.Record) bool {
+	worker := m.busy[r.Right()].owner
+	return !r.EndsAt.After(m.clock.Now()) || strings.HasPrefix(worker, fmt.Sprintf("%s %s ", r.ID, access.TimerEnd))
 }
 
 // arrow takes any arrow, mostly one that fits, from a version that is mostly right.
@@ -135,7 +144,7 @@ func (m *model) takes(r *modelled, from *access.Record, a access.Arrow, c *workf
 	_, noArrow := access.Next(from.State, a)
 	var move *access.MoveError
 	switch {
-	case a == access.Submit:
+	case a == access.Submit || a == access.Adopt:
 		if err == nil {
 			m.Fatalf("%s was submitted twice", from.ID)
 		}
@@ -148,6 +157,11 @@ func (m *model) takes(r *modelled, from *access.Record, a access.Arrow, c *workf
 	case noArrow != nil:
 		if !errors.As(err, &move) {
 			m.Fatalf("%s of %s from %q: %v, and the table has no such arrow", a, from.ID, from.State, err)
+		}
+		return
+	case a == access.Extend && m.ended(r.record):
+		if err == nil {
+			m.Fatalf("%s was extended although its end has come", from.ID)
 		}
 		return
 	}
@@ -231,7 +245,9 @@ func (m *model) renew(rt *rapid.T) {
 	}
 	c := rapid.SampledFrom(m.held).Draw(rt, "claim")
 	err := m.Renew(m.Context(), c, lease)
-	if !m.holds(c) {
+	right := m.records[c.Request].record.Right()
+	ending := c.Lane == workflows.DeactivateLane("pg") && m.busy[right].owner == owner(c) // goes on also where its record has moved on
+	if !m.holds(c) && !ending {
 		if !errors.Is(err, workflows.ErrStale) {
 			m.Fatalf("renewal of a lost claim: %v", err)
 		}
@@ -240,8 +256,10 @@ func (m *model) renew(rt *rapid.T) {
 	m.ok(err, "renew")
 	until := m.clock.Now().Add(lease)
 	r := m.records[c.Request]
-	r.timers[c.Timer].until = until
-	if right := r.record.Right(); m.busy[right].owner == owner(c) {
+	if timer := r.timers[c.Timer]; timer != nil {
+		timer.until = until
+	}
+	if m.busy[right].owner == owner(c) {
 		m.busy[right] = work{owner(c), until}
 	}
 }

@@ -88,7 +88,7 @@ var steps = map[access.Arrow]func(r *access.Record, now time.Time){
 	access.Extend: func(r *access.Record, now time.Time) {
 		to := r.EndsAt.Add(time.Hour)
 		r.Extensions = append(r.Extensions, access.Extension{At: now, From: r.EndsAt, To: to})
-		r.EndsAt = to
+		r.EndsAt, r.NoticeAt = to, to.Add(-10*time.Minute)
 	},
 	access.End:   endAt,
 	access.Adopt: endAt,

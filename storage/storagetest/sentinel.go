@@ -142,7 +142,19 @@ func (s *Sentinel) Master() *Node {
 	return master
 }
 
-// KillMaster ends the master as kill -9 does, and waits until a replica took its place.
+// KillReplicas ends the replicas as kill -9 does, so that they miss what is written from now on.
+func (s *Sentinel) KillReplicas() {
+	s.t.Helper()
+	master := s.Master()
+	for _, n := range s.nodes {
+		if n != master {
+			n.kill()
+		}
+	}
+}
+
+// KillMaster ends the master as kill -9 does, and waits until a replica took its place. Replicas that were killed are
+// started first, with what they had then.
 func (s *Sentinel) KillMaster() {
 	s.t.Helper()
 	s.depose((*Node).kill)
@@ -161,6 +173,11 @@ func (s *Sentinel) depose(how func(*Node)) {
 		s.t.Fatal("the Sentinels do not agree on a master")
 	}
 	how(old)
+	for _, n := range s.nodes {
+		if n != old {
+			n.comeBack()
+		}
+	}
 	Eventually(s.t, "the Sentinels elect another master", func() bool {
 		now := s.Master()
 		return now != nil && now != old && replication(s.t, now)["role"] == "master"

@@ -64,7 +64,7 @@ func TestSuiteFailsBrokenStores(t *testing.T) {
 			[]string{"TimersAreExactlyDue"}},
 		"loses a claim's due time": {func(s workflows.Store) workflows.Store { return wrongDue{s} },
 			[]string{"TimersAreExactlyDue", "LeaseEnds"}},
-		"hands timers out twice": {func(s workflows.Store) workflows.Store { return claimsTwice{s} },
+		"hands timers out twice": {func(s workflows.Store) workflows.Store { return newClaimsTwice(s) },
 			[]string{"ClaimIsExclusive", "ManyWorkersShareTheWork", "ClaimLimits"}},
 		"never ends a lease": {func(s workflows.Store) workflows.Store { return endlessLease{s} },
 			[]string{"LeaseEnds", "RightIsFreeWhenTheLeaseEnds"}},

@@ -26,6 +26,8 @@ func timerChecks() []check {
 		{name: "StaleClaimIsRefused", run: staleClaimIsRefused},
 		{name: "OtherArrowsLeaveAClaimAlone", run: otherArrowsLeaveAClaimAlone},
 		{name: "ArrowsThatMoveATimerEndItsClaim", run: arrowsThatMoveATimerEndItsClaim},
+		{name: "EndThatHasComeIsNotMoved", run: endThatHasComeIsNotMoved},
+		{name: "ClaimTellsWhoIsAlone", run: claimTellsWhoIsAlone},
 		{name: "FinishedTimerIsGone", run: finishedTimerIsGone},
 		{name: "ManyWorkersShareTheWork", run: manyWorkersShareTheWork},
 		{name: "NudgeTellsOfAnEarlierTimer", run: nudgeTellsOfAnEarlierTimer},
@@ -96,7 +98,19 @@ func timersAreExactlyDue(e *env) {
 // strikeOut checks what is due now against the timers that a record should have.
 func (e *env) strikeOut(r *access.Record, due, missing map[access.Timer]time.Time) {
 	e.Helper()
-	for _, c := range e.claimLanes() {
+	for _, l := range lanes() {
+		claims, _, err := e.Claim(e.Context(), l, 100, lease)
+		e.ok(err, "claim "+string(l))
+		e.strikeOutClaims(claims, r, due, missing)
+		for _, c := range claims {
+			e.ok(e.Release(e.Context(), c), "release") // the timers of the other lane wait for the right
+		}
+	}
+}
+
+func (e *env) strikeOutClaims(claims []workflows.Claim, r *access.Record, due, missing map[access.Timer]time.Time) {
+	e.Helper()
+	for _, c := range claims {
 		at, armed := due[c.Timer]
 		switch {
 		case c.Request != r.ID || !armed:
@@ -154,7 +168,7 @@ func timersAreNeverEarly(e *env) {
 			}
 		}
 		e.clock.Advance(time.Millisecond)
-		c := e.claimOne(workflows.Clock)
+		c := e.claimOne(workflows.DeactivateLane("pg"))
 		want(e, "timer at the end", c.Timer, access.TimerEnd)
 		e.clearTimers()
 	}
@@ -309,28 +323,58 @@ func otherArrowsLeaveAClaimAlone(e *env) {
 
 func arrowsThatMoveATimerEndItsClaim(e *env) {
 	r := e.in(access.Active)
-	e.clock.Advance(r.Duration)
-	var end workflows.Claim
-	for _, c := range e.claimLanes() {
-		if c.Timer == access.TimerEnd {
-			end = c
-		}
-	}
-	want(e, "timer of the end", end.Timer, access.TimerEnd)
+	e.clock.Advance(r.NoticeAt.Sub(e.clock.Now()))
+	notice := e.claimOne(workflows.Clock)
+	want(e, "timer before the end", notice.Timer, access.TimerNotice)
 	extended := e.take(r, access.Extend, nil)
-	if err := e.Renew(e.Context(), end, lease); !errors.Is(err, workflows.ErrStale) {
+	if err := e.Renew(e.Context(), notice, lease); !errors.Is(err, workflows.ErrStale) {
 		e.Errorf("renewal of a timer that has moved: %v, want ErrStale", err)
 	}
-	t := step(extended, access.End, e.clock.Now())
-	t.Claim = &end
+	t := step(extended, access.Notice, e.clock.Now())
+	t.Claim = &notice
 	if err := e.Take(e.Context(), t); !errors.Is(err, workflows.ErrStale) {
 		e.Errorf("an arrow with a claim on a timer that has moved: %v, want ErrStale", err)
 	}
-	e.clock.Advance(extended.EndsAt.Sub(e.clock.Now()))
-	again := e.claimLanes()
-	if !slices.ContainsFunc(again, func(c workflows.Claim) bool { return c.Timer == access.TimerEnd && c.Fence > end.Fence }) {
-		e.Errorf("the moved end is not due with a newer fence: %+v", again)
+	e.none("before its new time", workflows.Clock)
+	e.clock.Advance(extended.NoticeAt.Sub(e.clock.Now()))
+	if again := e.claimOne(workflows.Clock); again.Timer != access.TimerNotice || again.Fence <= notice.Fence {
+		e.Errorf("the moved timer is not due with a newer fence: %+v", again)
 	}
+}
+
+// An end that has come stays where it is, or the access would be taken from a grant that goes on.
+func endThatHasComeIsNotMoved(e *env) {
+	r := e.in(access.Active)
+	e.clock.Advance(r.EndsAt.Sub(e.clock.Now()) - time.Millisecond)
+	r = e.take(r, access.Extend, nil)
+	e.clock.Advance(r.EndsAt.Sub(e.clock.Now()))
+	refused := func(when string) {
+		e.Helper()
+		if err := e.Take(e.Context(), step(r, access.Extend, e.clock.Now())); err == nil {
+			e.Errorf("%s it was extended", when)
+		}
+	}
+	refused("when its time was up")
+	c := e.claimOne(workflows.DeactivateLane("pg"))
+	e.clock.Advance(-time.Minute) // at a replica whose clock is behind
+	refused("while its end was being worked")
+	e.clock.Advance(time.Minute)
+	closed := e.take(r, access.Close, &c)
+	got, err := e.Get(e.Context(), r.ID)
+	e.ok(err, "get")
+	e.same("closed in one step", got, closed)
+}
+
+// A claim tells whether another record may hold the right, since what is shared is not taken away.
+func claimTellsWhoIsAlone(e *env) {
+	first := e.in(access.Active)
+	e.clock.Advance(first.EndsAt.Sub(e.clock.Now()))
+	c := e.claimOne(workflows.DeactivateLane("pg"))
+	want(e, "alone on the right", c.Alone, true)
+	e.ok(e.Release(e.Context(), c), "release")
+	e.in(access.Active)
+	c = e.claimOne(workflows.DeactivateLane("pg"))
+	want(e, "alone beside another grant of the right", c.Alone, false)
 }
 
 func finishedTimerIsGone(e *env) {

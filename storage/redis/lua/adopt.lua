@@ -1,4 +1,3 @@
 -- adopt: something of ours that no live grant explains was found at the target, and is taken away. Reply taken where the id
 -- is in use.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {''}, to = 'deactivating'})
+return {from = {''}, to = 'deactivating'}

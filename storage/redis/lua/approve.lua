@@ -1,3 +1,3 @@
 -- approve: the last approval needed.
--- KEYS, ARGV and replies: arrow.lua; guard-decider.
-return take({from = {'pending'}, to = 'approved', guard = function(k) return decided_by_another(k.was(), k.is()) end})
+-- Reply guard-decider where it must not be.
+return {from = {'pending'}, to = 'approved', guard = decided_by_another}

@@ -1,3 +1,2 @@
 -- cancel: the requester takes it back.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {'pending', 'approved', 'scheduled'}, to = 'cancelled'})
+return {from = {'pending', 'approved', 'scheduled'}, to = 'cancelled'}

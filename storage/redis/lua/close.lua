@@ -1,5 +1,5 @@
 -- close: the target was read back, and what was found is in the document.
--- KEYS, ARGV and replies: arrow.lua; guard-removal.
-return take({from = {'active', 'deactivating'}, to = 'ended', guard = function(k)
-  if not k.has('removal') then return 'guard-removal' end
-end})
+-- Reply guard-removal where it must not be.
+return {from = {'active', 'deactivating'}, to = 'ended', guard = function(t)
+  if not has(t, 'removal') then return 'guard-removal' end
+end}

@@ -1,3 +1,3 @@
 -- deny: one denial settles it.
--- KEYS, ARGV and replies: arrow.lua; guard-decider.
-return take({from = {'pending'}, to = 'denied', guard = function(k) return decided_by_another(k.was(), k.is()) end})
+-- Reply guard-decider where it must not be.
+return {from = {'pending'}, to = 'denied', guard = decided_by_another}

@@ -1,3 +1,2 @@
 -- fail: the connector gave nothing, read back.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {'activating'}, to = 'failed'})
+return {from = {'activating'}, to = 'failed'}

@@ -2,7 +2,7 @@
 
 -- ms writes a time: Lua's own conversion may turn a long number into an exponent.
 local function ms(n)
-  return string.format('%.0f', tonumber(n))
+  return string.format('%.0f', tonumber(n)) -- the server in process wants a number
 end
 
 -- clock is the one place where scripts read the time: the earlier of Redis' clock and the caller's, in whole Unix
@@ -20,26 +20,40 @@ local function put(key, lane, member, due, channel)
   end
 end
 
--- busy reads who works on a right: the end of the lease in Unix ms and the owner "<timer>|<id>|<fence>", or nothing.
-local function busy(key, right)
-  local held = redis.call('HGET', key, right)
-  if not held then return end
-  local bar = string.find(held, '|', 1, true)
-  return tonumber(string.sub(held, 1, bar - 1)), string.sub(held, bar + 1)
+-- A record's timers are one text, such as "end=1767225600000 overdue=1767225660000": when each is due (Unix ms).
+-- due_of gives one of them, or nothing.
+local function due_of(timers, name)
+  return string.match(' ' .. timers, ' ' .. name .. '=(%d+)')
 end
 
--- free ends the work of an owner on a right, and makes the timers that waited for it due as they were. k names busy,
--- right, owner, holders (the set of the right), base, connector, on, off (the lanes) and channel. It touches the
--- records of the right, base .. 'r:' .. id, which are in the same slot.
-local function free(k)
-  local _, owner = busy(k.busy, k.right)
-  if owner ~= k.owner then return end
-  redis.call('HDEL', k.busy, k.right)
-  for _, id in ipairs(redis.call('SMEMBERS', k.holders)) do
-    local f = redis.call('HMGET', k.base .. 'r:' .. id, 'd:activate', 'c:activate', 'd:deactivate', 'c:deactivate', 'd:end', 'c:end')
-    if f[1] and not f[2] then put(k.on, 'on:' .. k.connector, 'activate|' .. id, f[1], k.channel) end
-    if f[3] and not f[4] then put(k.off, 'off:' .. k.connector, 'deactivate|' .. id, f[3], k.channel) end
-    if f[5] and not f[6] then put(k.off, 'off:' .. k.connector, 'end|' .. id, f[5], k.channel) end
+-- Claims are a hash: by the right for timers that call a connector, so that one call at a time works on a right, and by the
+-- lane's member "<timer>|<id>" for the others. claimed reads one: the end of the lease in Unix ms and the owner
+-- "<timer>|<id>|<fence>", or nothing.
+local function claimed(text)
+  if not text then return end
+  local bar = string.find(text, '|', 1, true)
+  return tonumber(string.sub(text, 1, bar - 1)), string.sub(text, bar + 1)
+end
+
+-- Timers that found their right claimed wait for the end of the lease; this behind the right's name in the claims says so.
+local WAITING = '!'
+
+-- The lanes of the timers that call a connector; the others wait in the lane clock.
+local SIDE = {activate = 'on:', ['end'] = 'off:', deactivate = 'off:'}
+
+local function lane_of(base, timer, connector)
+  return SIDE[timer] and base .. 'due:' .. SIDE[timer] .. connector or base .. 'due:clock'
+end
+
+-- wake makes the timers due as they were that waited for a right which is free now. It touches the records of the right.
+local function wake(base, right, connector, channel)
+  for _, id in ipairs(redis.call('SMEMBERS', base .. 'right:' .. right)) do
+    local timers = redis.call('HGET', base .. 'r:' .. id, 'timers') or ''
+    for timer, due in string.gmatch(timers, '(%a+)=(%d+)') do
+      if SIDE[timer] then
+        put(lane_of(base, timer, connector), SIDE[timer] .. connector, timer .. '|' .. id, due, channel)
+      end
+    end
   end
 end
 

@@ -1,3 +1,2 @@
 -- remind: approvers are reminded.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {'pending'}})
+return {from = {'pending'}}

@@ -1,3 +1,2 @@
 -- schedule: approved, to start later.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {'approved'}, to = 'scheduled'})
+return {from = {'approved'}, to = 'scheduled'}

@@ -1,3 +1,2 @@
 -- submit: somebody asks. Reply taken where the id is in use.
--- KEYS, ARGV and replies: arrow.lua.
-return take({from = {''}, to = 'pending'})
+return {from = {''}, to = 'pending'}
