@@ -215,6 +215,7 @@ func (r *Recovery) compare(ctx context.Context, paths []string) (losses, error) 
 		g.Go(func() error {
 			had, known := open[id]
 			if !known {
+				var err error
 				if had, err = r.stored(ctx, id); err != nil {
 					return err
 				}
