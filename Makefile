@@ -10,6 +10,8 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Packages whose tests drive browsers, emulators and servers against the clock; the race detector slows them out of it.
 TIMED := /cmd/|/bot/web$$|/connectors/postgres
+# Flags of the comparison that make bench runs, such as BENCH=--quick; with -h it lists them.
+BENCH ?= --million 1000000
 # Packages whose tests start a server or a browser.
 BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/storage/|/workflows$$
 
@@ -51,8 +53,9 @@ test-long: deps ## everything three times, the long chaos suite, then a minute f
 	.ci/fuzz 60s
 
 .PHONY: bench
-bench: ## every benchmark
+bench: deps ## every benchmark, then the comparison with asynq and river: about half an hour
 	go test -run '^$$' -bench . -benchmem ./...
+	cd storage/redis/bench && go run . $(BENCH)
 
 .PHONY: fuzz
 fuzz: ## ten seconds for each fuzz target

@@ -71,3 +71,5 @@ func (q *asynqQueue) serve(_ context.Context, rec *recorder) (func() error, erro
 }
 
 func (q *asynqQueue) clear(ctx context.Context) error { return q.redis.client.FlushAll(ctx).Err() }
+
+func (q *asynqQueue) cpu(ctx context.Context) float64 { return q.redis.cpu(ctx) }

@@ -15,7 +15,17 @@ const prefix = "bench:"
 // ours measures the product on a Redis.
 func ours(ctx context.Context, r *redisServer, o options) (_ row, err error) {
 	found := row{label: label{System: "elevate", Settings: "default", Fsync: r.fsync, Default: true}, Late: map[int]measure.Spread{}}
-	b, err := measure.Open(ctx, measure.Config{Store: redis.Config{URL: r.url(), Prefix: prefix}, Workers: workers, Stretch: o.profiler(ctx, r)})
+	b, err := measure.Open(ctx, measure.Config{Store: redis.Config{URL: r.url(), Prefix: prefix}, Workers: workers,
+		Stretch: func(name string) func() {
+			if name != "drain" {
+				return func() {}
+			}
+			profiled, counted := o.profiled(ctx, r), found.stretch(o.n, func() float64 { return r.cpu(ctx) })
+			return func() {
+				counted()
+				profiled()
+			}
+		}})
 	if err != nil {
 		return found, err
 	}

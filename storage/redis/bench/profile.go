@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,35 +10,22 @@ import (
 	"strconv"
 )
 
-// profiler gives what measure tells of its stretches: it keeps, of our drain, a CPU profile of this process and what
-// Redis counted, in the folder of --profile. Nil without one.
-func (o options) profiler(ctx context.Context, r *redisServer) func(string) func() {
+// profiled keeps, in the folder of --profile and until over is called, a CPU profile of this process and what Redis counts.
+func (o options) profiled(ctx context.Context, r *redisServer) (over func()) {
 	if o.profile == "" {
-		return nil
+		return func() {}
 	}
-	return func(stretch string) func() {
-		if stretch != "drain" {
-			return func() {}
-		}
-		before := r.cpu(ctx)
-		_ = r.client.ConfigResetStat(ctx).Err() // the profile is a help, no result
-		profile, err := os.Create(filepath.Join(o.profile, "cpu-"+r.fsync+".pprof"))
-		if err == nil {
-			err = pprof.StartCPUProfile(profile)
-		}
-		return func() {
-			pprof.StopCPUProfile()
-			used := r.cpu(ctx) - before
-			text, infoErr := r.client.Info(ctx, "commandstats").Result()
-			if err == nil {
-				err = profile.Close()
-			}
-			for _, e := range []error{err, infoErr, os.WriteFile(filepath.Join(o.profile, "redis-"+r.fsync+".txt"),
-				fmt.Appendf(nil, "main thread: %.3f s\n%s", used, text), 0o600)} {
-				if e != nil {
-					fmt.Fprintln(os.Stderr, "profile:", e)
-				}
-			}
+	reset := r.client.ConfigResetStat(ctx).Err()
+	profile, err := os.Create(filepath.Join(o.profile, "cpu-"+r.fsync+".pprof"))
+	if err == nil {
+		err = pprof.StartCPUProfile(profile)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		text, told := r.client.Info(ctx, "commandstats").Result()
+		kept := os.WriteFile(filepath.Join(o.profile, "redis-"+r.fsync+".txt"), []byte(text), 0o600)
+		if err := errors.Join(err, profile.Close(), reset, told, kept); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: profile:", err)
 		}
 	}
 }

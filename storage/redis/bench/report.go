@@ -152,15 +152,16 @@ func (r *report) print(w io.Writer, o options) (good bool) {
 }
 
 func (r *report) printRows(w io.Writer, o options) {
-	fmt.Fprintf(w, "\n%d due at once, and %v over %s:\n\n", o.n, o.timers, o.over)
+	fmt.Fprintf(w, "\n%d due at once, with the work of Redis' main thread and of the client's process for each (µs); and %v over %s:\n\n",
+		o.n, o.timers, o.over)
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tab, "system\tsettings\tfsync\tenqueue/s\tdrain/s")
+	fmt.Fprint(tab, "system\tsettings\tfsync\tenqueue/s\tdrain/s\tRedis µs\tclient µs")
 	for range o.timers {
 		fmt.Fprint(tab, "\ttimers\tearly\tp50\tp99\tmax")
 	}
 	fmt.Fprintln(tab)
 	for _, row := range r.Rows {
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%.0f\t%.0f", row.System, row.Settings, row.Fsync, row.Enqueue, row.Drain)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f", row.System, row.Settings, row.Fsync, row.Enqueue, row.Drain, row.Server, row.Process)
 		for _, n := range o.timers {
 			s := row.Late[n]
 			fmt.Fprintf(tab, "\t%d\t%d\t%s\t%s\t%s", s.N, s.Early, millis(s.P50), millis(s.P99), millis(s.Max))

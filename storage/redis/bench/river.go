@@ -129,3 +129,6 @@ func (q *riverQueue) clear(ctx context.Context) error {
 	_, err := q.pool.Exec(ctx, "TRUNCATE river_job")
 	return err
 }
+
+// PostgreSQL works in many processes, and none of them tells.
+func (q *riverQueue) cpu(context.Context) float64 { return 0 }

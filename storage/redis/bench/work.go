@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,8 @@ type queue interface {
 	fill(ctx context.Context, n int, due func(i int) time.Time) error
 	// serve works jobs until it is stopped. The handler tells the recorder and nothing else.
 	serve(ctx context.Context, rec *recorder) (stop func() error, err error)
+	// cpu is the time, in seconds, that the main thread of the server has worked; 0 where it is not told.
+	cpu(ctx context.Context) float64
 	// clear removes all jobs.
 	clear(ctx context.Context) error
 }
@@ -54,6 +57,10 @@ type row struct {
 	label
 	Enqueue float64 `json:"enqueue_per_second"`
 	Drain   float64 `json:"drain_per_second"`
+	// Server and Process are the time, in microseconds, that the main thread of Redis (0: not told) and this process
+	// worked for one job of the drain. They say more than rates where the machine has other things to do.
+	Server  float64 `json:"drain_redis_us"`
+	Process float64 `json:"drain_process_us"`
 	// Late is the lateness by the number of timers.
 	Late map[int]measure.Spread `json:"lateness"`
 }
@@ -65,7 +72,7 @@ func measured(ctx context.Context, q queue, o options) (row, error) {
 	if r.Enqueue, err = enqueued(ctx, q, o.n); err != nil {
 		return r, fmt.Errorf("%s (%s): enqueue: %w", r.System, r.Settings, err)
 	}
-	if r.Drain, err = drained(ctx, q, o.n); err != nil {
+	if err = drained(ctx, q, o.n, &r); err != nil {
 		return r, fmt.Errorf("%s (%s): drain: %w", r.System, r.Settings, err)
 	}
 	for _, n := range o.timers {
@@ -85,16 +92,38 @@ func enqueued(ctx context.Context, q queue, n int) (float64, error) {
 
 // drained stores jobs that are due already and works them off. The rate is from the first call to the last: the time
 // before a queue looks for the first time does not count against it, and neither does finishing the last jobs.
-func drained(ctx context.Context, q queue, n int) (float64, error) {
+func drained(ctx context.Context, q queue, n int, r *row) error {
 	due := time.Now()
 	if err := q.fill(ctx, n, func(int) time.Time { return due }); err != nil {
-		return 0, err
+		return err
 	}
 	rec := newRecorder(n)
+	over := r.stretch(n, func() float64 { return q.cpu(ctx) })
 	if err := served(ctx, q, rec, patience); err != nil {
-		return 0, err
+		return err
 	}
-	return float64(n) / rec.last.Sub(rec.first).Seconds(), q.clear(ctx)
+	over()
+	r.Drain = float64(n) / rec.last.Sub(rec.first).Seconds()
+	return q.clear(ctx)
+}
+
+// stretch takes down what the server and this process work for n jobs, until over is called.
+func (r *row) stretch(n int, server func() float64) (over func()) {
+	const micro = 1e6
+	there, here := server(), processTime()
+	return func() {
+		r.Server = (server() - there) * micro / float64(n)
+		r.Process = (processTime() - here) * micro / float64(n)
+	}
+}
+
+// processTime is the time, in seconds, that this process has worked.
+func processTime() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // lateness stores timers that are due one after the other, while the queue is at work.
