@@ -133,7 +133,10 @@ func (c *Config) client(retry bool) (goredis.UniversalClient, error) {
 		}
 		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
 		o.MaintNotificationsConfig = off
-		return goredis.NewClusterClient(o), nil
+		if !retry {
+			o.MaxRedirects = -1 // they count what is repeated after a time-out too; what has moved is found by the next call
+		}
+		return relocating(goredis.NewClusterClient(o)), nil
 	case "":
 		o, err := goredis.ParseURL(plain)
 		if err != nil {
