@@ -23,7 +23,9 @@ type Config struct {
 	//	redis+cluster://user:password@n1:6379,n2:6379
 	//
 	// with rediss+sentinel and rediss+cluster for TLS. Further settings are query parameters as go-redis names them
-	// (pool_size, read_timeout, sentinel_password, …).
+	// (pool_size, read_timeout, sentinel_password, …). With TLS, tls_ca names a PEM file of the authorities to believe
+	// in place of the system's, and tls_cert and tls_key name what is shown to a server that asks. Every server of a
+	// Sentinel or cluster URL must have a certificate for the first host of the URL.
 	URL string
 	// Prefix begins every key and channel, so that several installations can share a server. Empty: "elevate:".
 	Prefix string
@@ -101,6 +103,9 @@ func (c *Config) fill() error {
 // and deliveries must not be, or what the lost reply held would rest until the end of its lease.
 func (c *Config) connect(retry bool) (goredis.UniversalClient, error) {
 	client, err := c.client(retry)
+	if own := (*settingError)(nil); errors.As(err, &own) {
+		return nil, fmt.Errorf("store.url: %w", own)
+	}
 	if err != nil {
 		// The cause may quote the URL, and the URL may hold a password.
 		return nil, errors.New("store.url: not a Redis URL; write redis://host:6379/0, or see the documentation for TLS, Sentinel and Cluster")
@@ -117,36 +122,60 @@ func (c *Config) client(retry bool) (goredis.UniversalClient, error) {
 	if !retry {
 		retries = -1
 	}
-	off := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	files := takeTLSFiles(address)
 	switch kind, plain := c.kind(address); kind {
 	case "sentinel":
-		o, err := goredis.ParseFailoverURL(plain)
-		if err != nil || o.MasterName == "" {
-			return nil, errors.Join(err, errors.New("master_name is needed"))
-		}
-		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
-		return goredis.NewFailoverClient(o), nil
+		return c.failover(plain, files, retries)
 	case "cluster":
-		o, err := goredis.ParseClusterURL(plain)
-		if err != nil {
-			return nil, err
-		}
-		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
-		o.MaintNotificationsConfig = off
-		if !retry {
-			o.MaxRedirects = -1 // they count what is repeated after a time-out too; what has moved is found by the next call
-		}
-		return relocating(goredis.NewClusterClient(o)), nil
+		return c.cluster(plain, files, retries)
 	case "":
-		o, err := goredis.ParseURL(plain)
-		if err != nil {
-			return nil, err
-		}
-		o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
-		o.MaintNotificationsConfig = off
-		return goredis.NewClient(o), nil
+		return c.single(plain, files, retries)
 	}
 	return nil, errors.New("unknown kind of server")
+}
+
+func (c *Config) failover(plain string, files tlsFiles, retries int) (goredis.UniversalClient, error) {
+	o, err := goredis.ParseFailoverURL(plain)
+	if err != nil {
+		return nil, err
+	}
+	if o.MasterName == "" {
+		return nil, &settingError{"master_name is missing; write redis+sentinel://host:26379/0?master_name=NAME"}
+	}
+	if err := files.into(o.TLSConfig); err != nil {
+		return nil, err
+	}
+	o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
+	return goredis.NewFailoverClient(o), nil
+}
+
+func (c *Config) cluster(plain string, files tlsFiles, retries int) (goredis.UniversalClient, error) {
+	o, err := goredis.ParseClusterURL(plain)
+	if err != nil {
+		return nil, err
+	}
+	if err := files.into(o.TLSConfig); err != nil {
+		return nil, err
+	}
+	o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if retries < 0 {
+		o.MaxRedirects = -1 // they count what is repeated after a time-out too; what has moved is found by the next call
+	}
+	return relocating(goredis.NewClusterClient(o)), nil
+}
+
+func (c *Config) single(plain string, files tlsFiles, retries int) (goredis.UniversalClient, error) {
+	o, err := goredis.ParseURL(plain)
+	if err != nil {
+		return nil, err
+	}
+	if err := files.into(o.TLSConfig); err != nil {
+		return nil, err
+	}
+	o.MaxRetries, o.DisableIdentity, o.ContextTimeoutEnabled, o.Protocol, o.Dialer = retries, true, true, 2, c.Dial
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return goredis.NewClient(o), nil
 }
 
 // kind takes the part of the scheme that go-redis does not know off a URL.
