@@ -26,7 +26,7 @@ func (s *Store) Deliver(ctx context.Context, d workflows.Delivery) (bool, error)
 // ClaimDeliveries leases deliveries of the chat that nobody has worked yet. Tries is how often each was claimed before.
 func (s *Store) ClaimDeliveries(ctx context.Context, chat string, limit int, lease time.Duration) ([]workflows.Delivery, time.Time, error) {
 	var deliveries []workflows.Delivery
-	next, err := s.sweep(ctx, limit, func(shard, quota int) call {
+	next, err := s.sweep(ctx, "in:"+chat, limit, func(shard, quota int) call {
 		box := inbox(s.keys.base(shard), chat)
 		return call{script: "deliveries", keys: []string{box},
 			args: []any{box + ":d:", early(s.cfg.Now()), millis(lease), quota}}

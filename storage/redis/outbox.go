@@ -41,7 +41,7 @@ func (s *Store) Enqueue(ctx context.Context, chats []string, topic, key string, 
 // ClaimErrands leases topics that have notes to tell in the chat.
 func (s *Store) ClaimErrands(ctx context.Context, chat string, limit int, lease time.Duration) ([]workflows.Errand, time.Time, error) {
 	var errands []workflows.Errand
-	next, err := s.sweep(ctx, limit, func(shard, quota int) call {
+	next, err := s.sweep(ctx, "out:"+chat, limit, func(shard, quota int) call {
 		box := outbox(s.keys.base(shard), chat)
 		return call{script: "errands", keys: []string{box},
 			args: []any{box + ":", early(s.cfg.Now()), millis(lease), quota, largestErrand}}

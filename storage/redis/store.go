@@ -34,6 +34,8 @@ type Store struct {
 	// claims is the client of scripts that must not be repeated.
 	claims  goredis.UniversalClient
 	batches batches
+	// backlogs are the queues that are behind, by name.
+	backlogs sync.Map
 	// turn is the shard at which the next claim begins.
 	turn atomic.Uint64
 

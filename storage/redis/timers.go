@@ -17,7 +17,7 @@ import (
 // is returned, and the error only where none gave any.
 func (s *Store) Claim(ctx context.Context, l workflows.Lane, limit int, lease time.Duration) ([]workflows.Claim, time.Time, error) {
 	var claims []workflows.Claim
-	next, err := s.sweep(ctx, limit, func(shard, quota int) call {
+	next, err := s.sweep(ctx, "due:"+string(l), limit, func(shard, quota int) call {
 		base := s.keys.base(shard)
 		exclusive := ""
 		if connectorOf(l) != "" {
