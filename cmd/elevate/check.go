@@ -88,7 +88,10 @@ func (c *checker) store(ctx context.Context, cfg *config.Config) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	status, err := redis.Ask(ctx, redis.Config{URL: cfg.Store.URL.Reveal(), AllowUnsafe: cfg.Store.AllowUnsafe})
+	status, err := redis.Ask(ctx, redis.Config{
+		URL: cfg.Store.URL.Reveal(), Prefix: cfg.Store.Prefix, Shards: cfg.Store.Shards,
+		Wait: redis.Wait{Replicas: cfg.Store.WaitReplicas}, AllowUnsafe: cfg.Store.AllowUnsafe,
+	})
 	if err != nil {
 		c.problem("store", err)
 		return

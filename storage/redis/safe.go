@@ -49,7 +49,11 @@ func Ask(ctx context.Context, cfg Config) (Status, error) {
 	}
 	defer func() { _ = client.Close() }() // nothing was written that could be lost
 	Quiet()
-	return (&Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, client: client}).ask(ctx)
+	status, err := (&Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, client: client}).ask(ctx)
+	if errors.Is(err, goredis.Nil) {
+		err = errors.New("store.url: the Sentinels know no master of the name that master_name gives")
+	}
+	return status, err
 }
 
 // Safe tells why state could be lost, or nil. It asks the server at most once a second; but where Config.Wait asks for
@@ -108,14 +112,18 @@ func (s *Store) ask(ctx context.Context) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		if i == 0 {
-			all = one
-			continue
+		where := ""
+		if len(nodes) > 1 {
+			where = node.Options().Addr + ": "
 		}
-		all.Problems = append(all.Problems, one.Problems...)
-		all.Warnings = append(all.Warnings, one.Warnings...)
-		if one.Class == Ephemeral {
-			all.Class = Ephemeral
+		for _, p := range one.Problems {
+			all.Problems = append(all.Problems, where+p)
+		}
+		for _, w := range one.Warnings {
+			all.Warnings = append(all.Warnings, where+w)
+		}
+		if i == 0 || one.Class == Ephemeral {
+			all.Class, all.Version = one.Class, one.Version
 		}
 	}
 	return all, nil
@@ -145,6 +153,9 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	}
 	info := readInfo(text)
 	st := Status{Version: info["redis_version"]}
+	if wrong := s.wrongKind(info["redis_mode"]); wrong != "" {
+		return Status{Version: st.Version, Class: Ephemeral, Problems: []string{wrong}}, nil
+	}
 	problem := func(format string, args ...any) { st.Problems = append(st.Problems, fmt.Sprintf(format, args...)) }
 	if !atLeast(st.Version, 7, 0) {
 		problem("the server is version %q, and 7.0 is needed", st.Version)
@@ -161,8 +172,9 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	} else if info["aof_last_write_status"] != "ok" {
 		problem("the last write to the append-only file failed; look at the server's log and disk")
 	}
-	if replicas, _ := strconv.Atoi(info["connected_slaves"]); replicas < s.cfg.Wait.Replicas {
-		problem("%d replicas are connected, and store.wait asks for %d", replicas, s.cfg.Wait.Replicas)
+	replicas, _ := strconv.Atoi(info["connected_slaves"])
+	if replicas < s.cfg.Wait.Replicas {
+		problem("replicas connected: %d, and store.wait_replicas asks for %d", replicas, s.cfg.Wait.Replicas)
 	}
 	if s.cfg.Wait.AOF && !atLeast(st.Version, 7, 2) {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("version %s does not know WAITAOF, so store.wait cannot ask for the disk", st.Version))
@@ -170,10 +182,7 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	if apart, err := s.apart(ctx, node); err == nil && apart.Abs() > toleratedSkew {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("the server's clock is %s from ours; what is due waits for the later of both", apart.Round(time.Millisecond)))
 	}
-	// CONFIG is forbidden on many managed servers; then nothing is known of it.
-	if got, err := node.ConfigGet(ctx, "appendfsync").Result(); err == nil && aof && got["appendfsync"] != "always" {
-		st.Warnings = append(st.Warnings, fmt.Sprintf("appendfsync is %s: a power failure may lose the last seconds; always is safer", got["appendfsync"]))
-	}
+	st.Warnings = append(st.Warnings, settings(ctx, node, aof, replicas)...)
 	switch {
 	case !aof:
 		st.Class = Ephemeral
@@ -183,6 +192,32 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 		st.Class = Durable
 	}
 	return st, nil
+}
+
+// settings are warnings of a server's configuration. CONFIG is forbidden on many managed servers; then nothing is known.
+func settings(ctx context.Context, node *goredis.Client, aof bool, replicas int) (warnings []string) {
+	if got, err := node.ConfigGet(ctx, "appendfsync").Result(); err == nil && aof && got["appendfsync"] != "always" {
+		warnings = append(warnings, fmt.Sprintf("appendfsync is %s: a power failure may lose the last seconds; always is safer", got["appendfsync"]))
+	}
+	if got, err := node.ConfigGet(ctx, "min-replicas-to-write").Result(); err == nil {
+		if n, _ := strconv.Atoi(got["min-replicas-to-write"]); n > 0 && n >= replicas {
+			warnings = append(warnings, fmt.Sprintf("min-replicas-to-write is %d and replicas connected are %d: with one fewer, endings wait too; "+
+				"0 is safer, as store.wait_replicas holds only activations back", n, replicas))
+		}
+	}
+	return warnings
+}
+
+// wrongKind tells where the URL speaks of another kind of server than answers; "" where it does not.
+func (s *Store) wrongKind(mode string) string {
+	_, cluster := s.client.(*goredis.ClusterClient)
+	switch {
+	case mode == "sentinel":
+		return "this is a Sentinel, not the server that it watches; write store.url as redis+sentinel://host:26379/0?master_name=NAME"
+	case mode == "cluster" && !cluster:
+		return "this is a node of a Redis Cluster; write store.url as redis+cluster://host:6379"
+	}
+	return ""
 }
 
 // apart is how far the server's clock is ahead of ours, to within half the time of the question.
