@@ -35,6 +35,11 @@ type Config struct {
 	Channel func(policy, chat string) string
 	// Location is the zone of times in plain text, which no chat can turn into the reader's own. Nil: UTC.
 	Location *time.Location
+	// Administrators are told of endings that are overdue. Nil: there are none.
+	Administrators func(context.Context) ([]access.Person, error)
+	// Overdue lists the records whose ending is overdue, so that people are not told of each where many are. Nil: they
+	// are told of each.
+	Overdue func(context.Context) ([]*access.Record, error)
 	// TurnedAway is told of an account that was refused because it is linked to nobody. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, by access.Actor, code string)
 	Now        func() time.Time // nil: time.Now
@@ -47,6 +52,8 @@ type Bot struct {
 	cfg Config
 	log *slog.Logger
 	now func() time.Time
+
+	overdue overdueList
 }
 
 // New checks the configuration and makes a Bot.
@@ -59,6 +66,12 @@ func New(cfg Config) (*Bot, error) {
 	}
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
+	}
+	if cfg.Administrators == nil {
+		cfg.Administrators = func(context.Context) ([]access.Person, error) { return nil, nil }
+	}
+	if cfg.Overdue == nil {
+		cfg.Overdue = func(context.Context) ([]*access.Record, error) { return nil, nil }
 	}
 	if cfg.TurnedAway == nil {
 		cfg.TurnedAway = func(context.Context, access.Actor, string) {}

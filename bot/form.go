@@ -54,7 +54,7 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 		return Answer{}, err
 	}
 	v := b.look(ctx, r)
-	if r.State != access.Active {
+	if r.State != access.Active || r.Ending(b.now()) {
 		return b.private("stale", "Only active access can be extended. ", v.statusSpans()), nil
 	}
 	o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID)

@@ -79,6 +79,9 @@ func (v view) standing() []Span {
 	case access.Approved, access.Activating:
 		return say("approved, being set up")
 	case access.Active:
+		if v.endingNow() {
+			return say(Strong("ending now"), ", due ", When(v.EndsAt, DateTime))
+		}
 		return say("until ", When(v.EndsAt, DateTime))
 	case access.Deactivating:
 		if v.Overdue {

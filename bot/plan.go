@@ -47,8 +47,16 @@ func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access
 	if refs[refRequest] == unsent {
 		channel = "" // the channel refused the message: those who may decide are told personally
 	}
-	messages := append(v.copies(channel, refs), v.answers(n, channel, refs)...)
-	for _, to := range v.readers(n) {
+	answers, readers := v.answers(n, channel, refs), v.readers(n)
+	if n.Kind == workflows.NoteOverdue { // of many at once the alarm tells
+		many, manyOf := b.crowded(ctx, r)
+		if many {
+			answers = nil
+		}
+		readers = slices.DeleteFunc(readers, manyOf)
+	}
+	messages := append(v.copies(channel, refs), answers...)
+	for _, to := range readers {
 		// Each has buttons of their own.
 		if card, ok := v.personalCard(n, to, b.cfg.Service.Allowed(ctx, to, r)); ok {
 			messages = append(messages, Message{Name: "told/" + name(n) + "/" + string(to), To: Address{Person: to}, Card: card})

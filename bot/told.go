@@ -109,7 +109,8 @@ func (v view) overdueParts() []Part {
 	return parts
 }
 
-// callForHelp calls those who gave the access: they can find somebody who ends it.
+// callForHelp calls the administrators, where they are few, and those who gave the access: they can find somebody who
+// ends it.
 func (v view) callForHelp() []Part {
 	var called []Span
 	seen := map[access.PersonID]bool{access.System: true}
@@ -121,10 +122,23 @@ func (v view) callForHelp() []Part {
 			called = append(called, who)
 		}
 	}
-	if len(called) == 0 {
-		return nil
+	var parts []Part
+	if n := len(v.administrators); n > 0 && n <= mentionedAtFirst {
+		parts = append(parts, Text{Spans: say(listed(mentions(v.administrators), n), ": please look.")})
 	}
-	return []Part{Text{Spans: say(listed(called, mentionedLater), ", who approved it: please see that somebody looks.")}}
+	if len(called) > 0 {
+		parts = append(parts, Text{Spans: say(listed(called, mentionedLater), ", who approved it: please see that somebody looks.")})
+	}
+	return parts
+}
+
+// mentions call people.
+func mentions(people []access.Person) []Span {
+	called := make([]Span, len(people))
+	for i, p := range people {
+		called[i] = Span{Person: p.ID, Name: clip(oneLine(p.DisplayName()), maxName), Mention: true}
+	}
+	return called
 }
 
 // personalCard is the message to one person about one thing that happened to their request; false where nothing is

@@ -23,6 +23,8 @@ type view struct {
 	// approvers may decide now; unknown tells that they could not be asked for.
 	approvers []access.Person
 	unknown   bool
+	// administrators are called where its end is overdue.
+	administrators []access.Person
 	// target is what the target of the role can do; nil where the role is no longer in the catalogue.
 	target *connectors.Capabilities
 	// besides is when the person was last seen to hold the role by other means; zero: not at all.
@@ -55,6 +57,12 @@ func (b *Bot) look(ctx context.Context, r *access.Record) view {
 			v.unknown = true
 		}
 		v.approvers = approvers
+	}
+	if r.Overdue {
+		var err error
+		if v.administrators, err = b.cfg.Administrators(ctx); err != nil {
+			b.log.Warn("the administrators could not be listed", "request_id", r.ID, "err", err)
+		}
 	}
 	if o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID); err == nil {
 		v.target, v.besides = &o.Capabilities, o.HeldBesides

@@ -33,6 +33,13 @@ type breaker struct {
 	probing  bool
 }
 
+// held tells whether calls are held back.
+func (b *breaker) held() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
 // admit tells how many of the free workers may claim a timer, and where none may, when to ask again (zero: when the
 // probe under way is over). What is admitted while the breaker is open is a probe, which is to be given back.
 func (b *breaker) admit(now time.Time, free int) (n int, probe bool, again time.Time) {

@@ -1,9 +1,11 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"elevate/workflows/access"
 )
@@ -11,6 +13,17 @@ import (
 // oversees tells whether the person may see everything.
 func (s *Service) oversees(p access.Person) bool {
 	return s.cfg.Administrator(p) || s.cfg.Auditor(p)
+}
+
+// Administrators lists the people who are administrators now, by id.
+func (s *Service) Administrators(ctx context.Context) ([]access.Person, error) {
+	people, err := s.cfg.Directory.People(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list administrators: %w", err)
+	}
+	people = slices.DeleteFunc(slices.Clone(people), func(p access.Person) bool { return !s.cfg.Administrator(p) })
+	slices.SortFunc(people, func(a, b access.Person) int { return cmp.Compare(a.ID, b.ID) })
+	return people, nil
 }
 
 // Request loads a request that the person may see: their own, one they may decide or end, or any for administrators
@@ -110,7 +123,7 @@ func (s *Service) Allowed(ctx context.Context, person access.PersonID, rec *acce
 	case access.Pending, access.Approved, access.Scheduled:
 		may.Cancel = concerns(rec, person)
 	case access.Activating, access.Active:
-		may.End = s.mayEnd(ctx, person, rec) == nil
+		may.End = !rec.Ending(now) && s.mayEnd(ctx, person, rec) == nil
 		may.Extend = s.mayExtend(ctx, person, rec, now) == nil
 	}
 	return may

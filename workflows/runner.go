@@ -103,6 +103,13 @@ func (r *Runner) add(name Lane, workers int, shown func(open bool)) {
 		breaker: &breaker{log: r.s.log.With("lane", name), shown: shown}}
 }
 
+// Held tells whether the timers of a lane are held back because its target does not answer: they are due, and wait for
+// it.
+func (r *Runner) Held(l Lane) bool {
+	found := r.lanes[l]
+	return found != nil && found.breaker.held()
+}
+
 // Run works timers until ctx ends, and returns when its last worker has. Work in hand is given Grace to finish; what
 // has not by then is cancelled and comes due again, here or at another replica.
 func (r *Runner) Run(ctx context.Context) error {

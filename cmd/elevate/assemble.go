@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,6 +41,7 @@ type app struct {
 	store    *redis.Store
 	people   *directory.Directory
 	service  *workflows.Service
+	runner   *workflows.Runner
 	drainer  *audit.Drainer
 	slack    *slack.Slack // nil without Slack
 	runs     []func(context.Context) error
@@ -113,8 +116,8 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	if err != nil {
 		return err
 	}
-	timers := workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen})
-	a.runs = append(a.runs, a.onceCompared(timers.Run), a.drainer.Run)
+	a.runner = workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen})
+	a.runs = append(a.runs, a.onceCompared(a.runner.Run), a.drainer.Run)
 	sweeper, err := workflows.NewSweeper(a.service, workflows.SweeperConfig{
 		Every: a.cfg.Sweep.Every, Holder: replica(), Chats: a.chats, Believe: a.drainer.Confirm, Metrics: a.metrics,
 	})
@@ -135,7 +138,7 @@ func (a *app) openChats() error {
 	}
 	talk, err := bot.New(bot.Config{
 		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Location: location,
-		TurnedAway: a.service.TurnedAway, Logger: a.log,
+		Administrators: a.service.Administrators, Overdue: a.store.Overdue, TurnedAway: a.service.TurnedAway, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -147,7 +150,13 @@ func (a *app) openChats() error {
 	if err != nil {
 		return err
 	}
-	a.runs = append(a.runs, courier.Run)
+	alarm, err := bot.NewAlarm(bot.AlarmConfig{
+		Store: a.store, Chats: a.chats, Connectors: slices.Collect(maps.Keys(a.cfg.Connectors)), After: a.cfg.OverdueAfter, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.runs = append(a.runs, courier.Run, alarm.Run)
 	if d := a.cfg.Digest; d != nil {
 		digester, err := bot.NewDigester(bot.DigestConfig{
 			At: d.At, Location: d.Location, Channels: d.Channel, Service: a.service, Store: a.store, Logger: a.log,
@@ -218,9 +227,20 @@ func (a *app) backlog(ctx context.Context) (ops.Backlog, error) {
 		return ops.Backlog{}, err
 	}
 	b := ops.Backlog{Overdue: stats.Overdue}
-	for _, lane := range stats.Lanes {
+	for name, lane := range stats.Lanes {
 		b.Due += lane.Due
-		b.Behind = max(b.Behind, lane.Behind)
+		if !a.runner.Held(name) {
+			b.Behind = max(b.Behind, lane.Behind)
+		}
+	}
+	if b.Overdue > 0 {
+		late, err := a.store.Overdue(ctx)
+		if err != nil {
+			return ops.Backlog{}, err
+		}
+		if len(late) > 0 {
+			b.OverdueFor = time.Since(late[0].EndingAt)
+		}
 	}
 	return b, nil
 }

@@ -80,6 +80,9 @@ func (p printer) status(r api.Request) string {
 	case access.Activating:
 		return "Being activated." + trouble(r)
 	case access.Active:
+		if p.ending(r) {
+			return "Ending now: its time was up at " + p.at(r.EndsAt) + ", and it is being taken away."
+		}
 		return "Active until " + p.at(r.EndsAt) + "." + standing(r)
 	case access.Deactivating:
 		if r.Overdue {
@@ -100,6 +103,11 @@ func (p printer) status(r api.Request) string {
 		return "Failed: nothing was given." + because(r)
 	}
 	return printable(string(r.State))
+}
+
+// ending tells whether an active grant's end has come: the access is there until its target has confirmed that it is gone.
+func (p printer) ending(r api.Request) bool {
+	return r.State == access.Active && r.EndsAt != nil && !p.now().Before(*r.EndsAt)
 }
 
 func (p printer) pending(r api.Request) string {
@@ -165,6 +173,9 @@ func (p printer) when(r api.Request) string {
 	case access.Scheduled:
 		return "starts " + p.at(r.Start)
 	case access.Active:
+		if p.ending(r) {
+			return "ending, due " + p.at(r.EndsAt)
+		}
 		return "ends " + p.at(r.EndsAt)
 	case access.Deactivating:
 		return "due " + p.at(r.EndingAt)

@@ -135,8 +135,8 @@ func (p *panel) document(ctx context.Context) (*document, error) {
 	}
 	d := &document{
 		Clock:    p.clock.read(),
-		Target:   p.targetView(entries, open),
-		Timers:   timers(open),
+		Target:   p.targetView(entries, open, p.clock.Now()),
+		Timers:   timers(open, p.clock.Now()),
 		Requests: p.requests(ctx, open),
 		Ended:    len(ended),
 		Digests:  p.digests(),
@@ -146,7 +146,7 @@ func (p *panel) document(ctx context.Context) (*document, error) {
 }
 
 // targetView shows what the target itself says of who holds what; the records only add until when.
-func (p *panel) targetView(entries []demo.Entry, open []*access.Record) targetView {
+func (p *panel) targetView(entries []demo.Entry, open []*access.Record, now time.Time) targetView {
 	grants := map[access.RequestID]*access.Record{}
 	for _, r := range open {
 		grants[r.ID] = r
@@ -161,6 +161,9 @@ func (p *panel) targetView(entries []demo.Entry, open []*access.Record) targetVi
 			h := holderView{Account: e.Account, Person: cmp.Or(e.Person, access.PersonID(e.Account)), Grant: e.Grant}
 			if r := grants[e.Grant]; r != nil {
 				h.State, h.Begins, h.Ends = r.State, r.ActivatedAt, r.EndsAt
+				if r.Ending(now) {
+					h.State = access.Deactivating
+				}
 				if !r.EndingAt.IsZero() {
 					h.Ends = r.EndingAt
 				}
@@ -189,11 +192,14 @@ func (p *panel) requests(ctx context.Context, open []*access.Record) []requestVi
 	return out
 }
 
-// timers lists what is due, the next first.
-func timers(open []*access.Record) []timerView {
+// timers lists what is due, the next first. When an end counts as overdue matters once it has come.
+func timers(open []*access.Record, now time.Time) []timerView {
 	out := []timerView{}
 	for _, r := range open {
 		for t, at := range r.Due() {
+			if t == access.TimerOverdue && !r.Ending(now) {
+				continue
+			}
 			out = append(out, timerView{At: at, Request: r.ID, What: what(t, r)})
 		}
 	}

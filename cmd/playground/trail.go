@@ -112,6 +112,9 @@ func (t *trail) view(l audit.Line) eventView {
 		v.No, v.Verb = true, "found overdue:"
 	case access.End:
 		v.Verb = "began to end"
+		if said := l.Detail["error"]; said != "" {
+			v.No, v.Verb, v.About = true, "tried in vain:", said
+		}
 	case access.Close:
 		v.Verb = "proved the end of"
 	case access.Notice:

@@ -51,6 +51,7 @@ type world struct {
 	runner   *workflows.Runner
 	sweeper  *workflows.Sweeper
 	courier  *bot.Courier
+	alarm    *bot.Alarm
 	digester *bot.Digester
 	daily    *config.Digest
 	drainer  *audit.Drainer
@@ -128,7 +129,8 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	talk, err := bot.New(bot.Config{
-		Service: w.service, Directory: directory, Channel: channelOf(cfg), Location: cfg.Digest.Location, Now: w.clock.Now, Logger: log,
+		Service: w.service, Directory: directory, Channel: channelOf(cfg), Location: cfg.Digest.Location,
+		Administrators: w.service.Administrators, Overdue: w.store.Overdue, Now: w.clock.Now, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -136,6 +138,11 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 	chat := web.NewChat(cast(cfg.People), channels(), w.clock.Now)
 	if w.courier, err = bot.NewCourier(bot.CourierConfig{
 		Bot: talk, Store: w.store, Chat: chat, Poll: nap, Send: lease, Now: w.clock.Now, Logger: log,
+	}); err != nil {
+		return err
+	}
+	if w.alarm, err = bot.NewAlarm(bot.AlarmConfig{
+		Store: w.store, Chats: []string{web.Name}, Poll: nap, Now: w.clock.Now, Logger: log,
 	}); err != nil {
 		return err
 	}
@@ -204,6 +211,7 @@ func (w *world) start(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return w.runner.Run(ctx) })
 	g.Go(func() error { return w.sweeper.Run(ctx) })
 	g.Go(func() error { return w.courier.Run(ctx) })
+	g.Go(func() error { return w.alarm.Run(ctx) })
 	g.Go(func() error { return w.drainer.Run(ctx) })
 	g.Go(func() error { return w.digest(ctx) })
 }

@@ -144,6 +144,12 @@ func (r *Record) Decided(p PersonID) bool {
 	return false
 }
 
+// Ending tells whether the access is being taken away: its end has come, or somebody ended it, and it is not confirmed
+// gone. A grant whose end has come is Active until the first try at its target has an answer.
+func (r *Record) Ending(now time.Time) bool {
+	return r.State == Deactivating || r.State == Active && !now.Before(r.EndsAt)
+}
+
 // Lateness is how much later than due the access was confirmed gone; zero for what has not ended.
 func (r *Record) Lateness() time.Duration {
 	if r.EndedAt.IsZero() || r.EndingAt.IsZero() {

@@ -16,6 +16,8 @@ type Backlog struct {
 	Behind time.Duration
 	// Overdue counts the grants whose deactivation is not confirmed in time.
 	Overdue int64
+	// OverdueFor is for how long the oldest of them has been due.
+	OverdueFor time.Duration
 }
 
 // freshFor is how long a reading of the backlog serves: anybody may ask /readyz, and the store shall not pay for it.

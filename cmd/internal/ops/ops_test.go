@@ -71,8 +71,8 @@ func TestReadiness(t *testing.T) {
 		{"timers are behind", backlog(Backlog{Due: 3, Behind: 61 * time.Second}, nil), 503,
 			`{"status":"not ready","store":{"ok":true,"class":"durable (fsync)"},` +
 				`"timers":{"ok":false,"detail":"Due timers are not being worked.","due":3,"behind_seconds":61},"overdue_grants":0}`},
-		{"an overdue grant is told and takes nothing out of service", backlog(Backlog{Overdue: 2}, nil), 200,
-			`{"status":"ready","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},"overdue_grants":2}`},
+		{"an overdue grant is told and takes nothing out of service", backlog(Backlog{Overdue: 2, OverdueFor: 90 * time.Second}, nil), 200,
+			`{"status":"ready","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},"overdue_grants":2,"oldest_overdue_seconds":90}`},
 		{"the audit files are stuck", func(c *Config) { c.Audit = ill }, 200,
 			`{"status":"degraded","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},` +
 				`"audit":{"ok":false,"detail":"Evidence is not reaching the audit files; nothing new is activated."},"overdue_grants":0}`},
@@ -166,6 +166,8 @@ func TestMetricsCarryTheNamesOfTheContract(t *testing.T) {
 	m.CountDecision("approve", "slack")
 	m.ObserveAck("slack", "click", 40*time.Millisecond)
 	m.ObserveConnectorCall("pg-prod", "activate", "ok", 30*time.Millisecond)
+	m.ConnectorOpen("pg-prod", "activate", false)
+	m.ConnectorOpen("pg-prod", "deactivate", true)
 
 	w := get(t, s, "/metrics")
 	if w.Code != 200 {
@@ -180,6 +182,8 @@ func TestMetricsCarryTheNamesOfTheContract(t *testing.T) {
 		`elevate_decisions_total{verdict="approve",via="slack"} 1`,
 		`elevate_chat_ack_seconds_bucket{chat="slack",kind="click",le="0.05"} 1`,
 		`elevate_connector_call_seconds_count{connector="pg-prod",result="ok",verb="activate"} 1`,
+		`elevate_connector_open{connector="pg-prod",direction="activate"} 0`,
+		`elevate_connector_open{connector="pg-prod",direction="deactivate"} 1`,
 		`elevate_build_info{revision="abc",version="v1.2.3"} 1`,
 	} {
 		if !strings.Contains(w.Body.String(), line+"\n") {
@@ -214,6 +218,7 @@ func TestNilMetricsMeasureNothing(t *testing.T) {
 	m.CountDecision("deny", "api")
 	m.ObserveAck("slack", "click", time.Second)
 	m.ObserveConnectorCall("demo", "activate", "ok", time.Second)
+	m.ConnectorOpen("demo", "activate", true)
 	m.SweepBegins("demo", noon)
 	m.Swept("demo", noon)
 	m.SweepFailed("demo")

@@ -84,12 +84,16 @@ const (
 
 // Readiness is the document at /readyz.
 type Readiness struct {
-	Status  Status           `json:"status"`
-	Store   StoreHealth      `json:"store"`
-	Timers  TimersHealth     `json:"timers"`
-	Audit   *Check           `json:"audit,omitempty"`
-	Chats   map[string]Check `json:"chats,omitempty"`
-	Overdue *int64           `json:"overdue_grants"` // null while the store cannot be reached
+	Status Status           `json:"status"`
+	Store  StoreHealth      `json:"store"`
+	Timers TimersHealth     `json:"timers"`
+	Audit  *Check           `json:"audit,omitempty"`
+	Chats  map[string]Check `json:"chats,omitempty"`
+	// Overdue counts the grants whose end is overdue; null while the store cannot be reached. They take nothing out of
+	// service: it is the target that does not answer.
+	Overdue *int64 `json:"overdue_grants"`
+	// OldestOverdueSeconds is for how long the oldest of them has been due.
+	OldestOverdueSeconds float64 `json:"oldest_overdue_seconds,omitempty"`
 }
 
 // Check is the health of one part; Detail says what is wrong, without the names that the log has.
@@ -137,7 +141,7 @@ func (s *Server) check(ctx context.Context) (Readiness, error) {
 	b, err := s.gauge.backlog(ctx)
 	var doc Readiness
 	if err == nil {
-		doc.Overdue = &b.Overdue
+		doc.Overdue, doc.OldestOverdueSeconds = &b.Overdue, b.OverdueFor.Seconds()
 	}
 	doc.Store = StoreHealth{Check: note("store", err, "The store cannot be reached."), Class: s.cfg.StoreClass}
 	doc.Timers = s.timers(b, err, note)
