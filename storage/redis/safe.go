@@ -89,7 +89,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("redis: how safe state is cannot be told: %w", err)
 	}
-	shards, err := s.layOut(ctx, s.keys.shards)
+	_, shards, err := s.layOut(ctx, s.keys.shards)
 	if err != nil {
 		return Status{}, fmt.Errorf("redis: %w", err)
 	}

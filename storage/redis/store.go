@@ -21,8 +21,8 @@ import (
 	"elevate/workflows"
 )
 
-// schema is the version of the layout of keys.
-const schema = 1
+// schema is the version of the layout of keys. Open brings older ones up to it.
+const schema = 2
 
 // Store keeps the state of Elevate in Redis. It is safe for concurrent use.
 type Store struct {
@@ -64,7 +64,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, s.client.Close())
 	}
 	s.batches.send = s.sendTogether
-	s.keys.shards, err = s.layOut(ctx, cfg.Shards)
+	layout, shards, err := s.layOut(ctx, cfg.Shards)
+	s.keys.shards = shards
+	if err == nil && layout < schema {
+		err = s.migrate(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("redis: %w", err), s.Close())
 	}
@@ -77,25 +81,25 @@ func (s *Store) Close() error { return errors.Join(s.client.Close(), s.claims.Cl
 // Shards is the number of hash tags in use.
 func (s *Store) Shards() int { return s.keys.shards }
 
-// layOut records schema and number of shards at first use, and gives the number that is recorded.
-func (s *Store) layOut(ctx context.Context, shards int) (int, error) {
+// layOut records schema and number of shards at first use, and gives what is recorded.
+func (s *Store) layOut(ctx context.Context, shards int) (layout, n int, err error) {
 	reply, err := s.run(ctx, call{script: "meta", keys: []string{s.keys.meta()}, args: []any{schema, shards}})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	recorded, err := texts(reply)
 	if err != nil || len(recorded) != 2 {
-		return 0, fmt.Errorf("meta: %w", errors.Join(err, errors.New("two numbers expected")))
+		return 0, 0, fmt.Errorf("meta: %w", errors.Join(err, errors.New("two numbers expected")))
 	}
-	layout, err := strconv.Atoi(recorded[0])
+	layout, err = strconv.Atoi(recorded[0])
 	if err != nil || layout > schema {
-		return 0, fmt.Errorf("the store has layout %q, and this program knows up to %d: run a newer version", recorded[0], schema)
+		return 0, 0, fmt.Errorf("the store has layout %q, and this program knows up to %d: run a newer version", recorded[0], schema)
 	}
-	n, err := strconv.Atoi(recorded[1])
+	n, err = strconv.Atoi(recorded[1])
 	if err != nil || n < 1 || n > maxShards {
-		return 0, fmt.Errorf("the store records %q shards", recorded[1])
+		return 0, 0, fmt.Errorf("the store records %q shards", recorded[1])
 	}
-	return n, nil
+	return layout, n, nil
 }
 
 var hush sync.Once
