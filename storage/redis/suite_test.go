@@ -37,7 +37,7 @@ func open(t storagetest.TB, cfg redis.Config) *redis.Store {
 	return s
 }
 
-func onServer(r *storagetest.Redis, change func(*redis.Config)) storagetest.Options {
+func onServer(r interface{ URL() string }, change func(*redis.Config)) storagetest.Options {
 	return storagetest.Options{
 		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			cfg := redis.Config{URL: r.URL(), Prefix: prefix(), Now: clock.Now}
@@ -73,18 +73,6 @@ func TestRepeatedScriptsKeepThePromise(t *testing.T) {
 		return s
 	}
 	storagetest.Run(t, o)
-}
-
-func TestClusterKeepsThePromise(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t)
-	storagetest.Run(t, storagetest.Options{
-		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
-			return open(t, redis.Config{URL: c, Prefix: prefix(), Now: clock.Now})
-		},
-		Pass:    func(_ *storagetest.Clock, d time.Duration) { time.Sleep(d) },
-		NoHours: "a redis-server's clock cannot be moved; the in-process server's can, and runs the same scripts",
-	})
 }
 
 func TestRedisFollowsTheModel(t *testing.T) {

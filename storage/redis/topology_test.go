@@ -1,14 +1,8 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,30 +16,11 @@ import (
 	"elevate/workflows/audit"
 )
 
-// freePort gives a port that nobody listens at, low enough for a cluster's bus 10,000 above it.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if port < 55000 {
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
+// listening starts a server that listens at a port too.
 func listening(t testing.TB, args ...string) (*storagetest.Redis, int) {
 	t.Helper()
-	port := freePort(t)
-	return storagetest.StartRedis(t, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"}, args...)...), port
+	n := storagetest.ReservePorts(t).StartListening(args...)
+	return n.Redis, n.Port
 }
 
 func client(t testing.TB, r *storagetest.Redis) *goredis.Client {
@@ -53,37 +28,6 @@ func client(t testing.TB, r *storagetest.Redis) *goredis.Client {
 	c := goredis.NewClient(&goredis.Options{Network: "unix", Addr: r.Socket(), Protocol: 2, DisableIdentity: true})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
-}
-
-// startCluster gives the URL of a cluster of three masters.
-func startCluster(t testing.TB) string {
-	t.Helper()
-	var ports []string
-	var nodes []*goredis.Client
-	for i := range 3 {
-		r, port := listening(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
-		nodes = append(nodes, client(t, r))
-		ports = append(ports, fmt.Sprintf("127.0.0.1:%d", port))
-		first, last := i*16384/3, (i+1)*16384/3-1
-		if err := nodes[i].ClusterAddSlotsRange(t.Context(), first, last).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 {
-			if err := nodes[0].ClusterMeet(t.Context(), "127.0.0.1", strconv.Itoa(port)).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	storagetest.Eventually(t, "the cluster forms", func() bool {
-		for _, n := range nodes {
-			info := n.ClusterInfo(t.Context()).Val()
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
-				return false
-			}
-		}
-		return true
-	})
-	return "redis+cluster://" + strings.Join(ports, ",")
 }
 
 // approved stores a request that is ready to be armed.
@@ -170,58 +114,5 @@ func TestRepeatedArmWaitsToo(t *testing.T) {
 	r := approved(t, s)
 	if err := s.Take(t.Context(), transition(access.Arm, access.Approved, armed(r))); !errors.Is(err, redis.ErrNotDurable) {
 		t.Errorf("arming without a replica: %v, want ErrNotDurable", err)
-	}
-}
-
-func TestClusterArmsWithWait(t *testing.T) {
-	t.Parallel()
-	s := open(t, redis.Config{URL: startCluster(t), Wait: redis.Wait{AOF: true}})
-	if err := s.Safe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 20 {
-		r := approved(t, s)
-		take(t, s, access.Arm, access.Approved, armed(r))
-	}
-	short := open(t, redis.Config{URL: startCluster(t), Wait: redis.Wait{Replicas: 1, Timeout: 50 * time.Millisecond}})
-	r := approved(t, short)
-	if err := short.Take(t.Context(), transition(access.Arm, access.Approved, armed(r))); !errors.Is(err, redis.ErrNotDurable) {
-		t.Errorf("arming without a replica: %v, want ErrNotDurable", err)
-	}
-}
-
-func TestSentinelLeadsToTheMaster(t *testing.T) {
-	t.Parallel()
-	_, port := listening(t)
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "sentinel.conf")
-	sentinel := freePort(t)
-	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor main 127.0.0.1 %d 1\n", sentinel, dir, port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("redis-server", conf, "--sentinel")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it was only asked the way
-		_ = cmd.Wait()
-	})
-	var s *redis.Store
-	storagetest.Eventually(t, "the sentinel answers", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		var err error
-		s, err = redis.Open(ctx, redis.Config{URL: fmt.Sprintf("redis+sentinel://127.0.0.1:1,127.0.0.1:%d/2?master_name=main", sentinel)})
-		return err == nil
-	})
-	t.Cleanup(func() { _ = s.Close() })
-	r := approved(t, s)
-	if err := s.Safe(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if got, err := s.Get(t.Context(), r.ID); err != nil || got.State != access.Approved {
-		t.Errorf("got %v, %v", got, err)
 	}
 }
