@@ -176,6 +176,7 @@ func states() map[string]*access.Record {
 			r.ActivatedAt, r.Reason = time.Time{}, "the target could not be reached in time: grant role: unavailable"
 		}),
 		"overdue":     in(access.Deactivating, overdue),
+		"ending":      in(access.Active, func(r *access.Record) { r.EndsAt = noon.Add(-10 * time.Second) }),
 		"ended":       in(access.Ended),
 		"ended_early": in(access.Ended, early),
 		"ended_late":  in(access.Ended, func(r *access.Record) { r.EndedAt = r.EndingAt.Add(3 * time.Minute); r.VerifiedAt = r.EndedAt }),

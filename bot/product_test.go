@@ -63,9 +63,12 @@ func openShop(t *testing.T) *shop {
 		t.Fatal(problems)
 	}
 	s.service, err = workflows.New(workflows.Config{Store: s.store, Directory: people, Policies: set, Roles: roles, Now: s.now,
-		Connectors: map[string]connectors.Connector{"demo": target}})
+		Connectors: map[string]connectors.Connector{"demo": target}, Administrator: func(p access.Person) bool { return p.ID == "carol" }})
 	must(err)
-	s.bot, err = New(Config{Service: s.service, Directory: people, Channel: set.Channel, Now: s.now})
+	s.bot, err = New(Config{Service: s.service, Directory: people, Channel: set.Channel, Administrators: s.service.Administrators,
+		Overdue: s.store.Overdue, Now: s.now})
+	must(err)
+	alarm, err := NewAlarm(AlarmConfig{Store: s.store, Chats: []string{"web"}, Poll: nap, Now: s.now})
 	must(err)
 	// Leases are long, because time leaps.
 	courier, err := NewCourier(CourierConfig{Bot: s.bot, Store: s.store, Chat: s.wall, Poll: nap, Send: 1000 * time.Hour, Now: s.now})
@@ -73,7 +76,7 @@ func openShop(t *testing.T) *shop {
 	runner := workflows.NewRunner(s.service, workflows.RunnerConfig{MaxSleep: nap, Lease: 1000 * time.Hour, Grace: time.Millisecond})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context) error{courier.Run, runner.Run} {
+	for _, run := range []func(context.Context) error{courier.Run, runner.Run, alarm.Run} {
 		running.Go(func() {
 			if err := run(ctx); err != nil {
 				t.Error(err)
@@ -251,11 +254,13 @@ func TestAccessThatDoesNotEndIsToldUntilItDoes(t *testing.T) {
 	s.advance(90 * time.Second)
 	s.says(t, "**Overdue**")
 	s.until(t, "Ana is told", func() bool { return strings.Contains(s.wall.told(), "told-overdue @ana") })
+	s.until(t, "the administrator is told", func() bool { return strings.Contains(s.wall.told(), "post alarm @carol") })
 	s.target.SetFaults(demo.Faults{})
 	s.advance(2 * time.Minute)
 	s.state(t, access.Ended)
 	s.says(t, "**Ended** early by @Ana Lima")
 	s.until(t, "Ana is told", func() bool { return strings.Contains(s.wall.told(), "told-ended @ana") })
+	s.until(t, "the administrator is told", func() bool { return strings.Contains(s.wall.told(), "post alarm-over @carol") })
 	if s.target.Holds("ana", "db") {
 		t.Error("the message says ended, and the target still gives it")
 	}
