@@ -343,12 +343,10 @@ func TestAGrantThatEndsMeanwhileIsNotFound(t *testing.T) {
 	w.run()
 	rec := w.active("ana", "db-admin")
 	slow := &asked{Connector: w.connector(w.db), by: map[string]int{}}
-	slow.after = func() { // the list is made; before it is compared, the grant ends
-		if w.get(rec.ID).State == access.Active {
-			w.clock.Advance(time.Hour)
-		}
+	slow.after = sync.OnceFunc(func() { // the list is made; before it is compared, the grant ends
+		w.clock.Advance(time.Hour)
 		w.reaches(rec.ID, access.Ended)
-	}
+	})
 	w.with("db", slow)
 	m, _ := w.sweeper("one")
 	w.sweepsAgain(m, "db")
@@ -439,4 +437,55 @@ func (l *liar) Deactivate(ctx context.Context, g access.Grant, r access.Receipt)
 		return access.Removal{Was: access.Removed}, nil
 	}
 	return l.Connector.Deactivate(ctx, g, r)
+}
+
+// late is a target whose server carries an activation out when its caller has long given it up.
+type late struct {
+	connectors.Connector
+	mu   sync.Mutex
+	todo []func()
+}
+
+func (l *late) Activate(_ context.Context, g access.Grant) (access.Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.todo = append(l.todo, func() { _, _ = l.Connector.Activate(context.Background(), g) }) // nobody hears the answer
+	return access.Receipt{}, &connectors.Error{Kind: connectors.Unavailable, Op: "call", Err: context.DeadlineExceeded}
+}
+
+func (l *late) carryOut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, do := range l.todo {
+		do()
+	}
+	l.todo = nil
+}
+
+func TestAnActivationCarriedOutAfterItsGrantHasEndedIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	target := &late{Connector: w.connector(w.db)}
+	w.with("db", target)
+	w.run()
+	rec := w.submit("ana", "db-admin")
+	w.approve("lea", rec.ID)
+	w.eventually("it is given up and over", func() bool {
+		w.clock.Advance(5 * time.Second)
+		return w.get(rec.ID).State == access.Ended
+	})
+	m, _ := w.sweeper("one")
+	w.eventually("it is swept", func() bool { return m.swept("db") > 0 })
+	target.carryOut()
+	if !w.db.Holds("ana", "db-admin") {
+		t.Fatal("nothing was carried out")
+	}
+	w.eventually("it is taken away", func() bool {
+		w.clock.Advance(time.Second)
+		return !w.db.Holds("ana", "db-admin")
+	})
+	w.eventually("with evidence", func() bool { found := w.found(); return len(found) == 1 && found[0].State == access.Ended })
+	if d := w.events(w.found()[0].ID)[0].Detail; d["grant"] != string(rec.ID) {
+		t.Errorf("the event does not name the grant: %v", d)
+	}
 }
