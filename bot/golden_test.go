@@ -233,7 +233,8 @@ func notes() map[workflows.NoteKind]*access.Record {
 		workflows.NoteLapsed: s["lapsed"], workflows.NoteScheduled: s["scheduled"], workflows.NoteRetrying: s["activating_again"],
 		workflows.NoteActive: s["active"], workflows.NoteFailed: s["failed"], workflows.NoteEnding: s["deactivating"],
 		workflows.NoteNearEnd: s["active"], workflows.NoteExtended: s["active_extended"], workflows.NoteOverdue: s["overdue"],
-		workflows.NoteEnded: s["ended"], workflows.NoteFound: s["found"], workflows.NoteMissing: s["active"],
+		workflows.NoteEnded: s["ended"], workflows.NoteFound: s["found"], workflows.NoteRestored: s["active"],
+		workflows.NoteMissing: s["active"],
 	}
 }
 

@@ -130,6 +130,8 @@ func (v view) readers(n workflows.Note) []access.PersonID {
 		return []access.PersonID{v.Person}
 	case workflows.NoteCancelled, workflows.NoteExtended: // whoever did it knows
 		return slices.DeleteFunc(concerned, func(p access.PersonID) bool { return p == n.Actor.Person })
+	case workflows.NoteRestored: // the channel is told; there may be hundreds
+		return nil
 	case workflows.NoteApproved: // what the policy approves is active at once
 		if n.Actor.Person == access.System {
 			return nil
@@ -145,6 +147,8 @@ func (v view) expired(n workflows.Note) bool {
 		return v.State != access.Pending || !v.now.Before(v.DecideBy)
 	case workflows.NoteNearEnd:
 		return v.State != access.Active || !v.EndsAt.Equal(n.EndsAt) || !v.now.Before(v.EndsAt)
+	case workflows.NoteRestored:
+		return v.State != access.Active && v.State != access.Activating
 	case workflows.NoteOverdue:
 		return v.State != access.Deactivating
 	case workflows.NoteActive, workflows.NoteExtended, workflows.NoteMissing:

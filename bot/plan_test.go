@@ -53,6 +53,7 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 		workflows.NoteOverdue:   "request C-production v4, thread/overdue/4 C-production/m1, told/overdue/4/ana @ana",
 		workflows.NoteFound:     "request C-production v4, thread/found/4 C-production/m1, told/found/4/ana @ana",
 		workflows.NoteMissing:   "request C-production v4, thread/missing/4 C-production/m1, told/missing/4/ana @ana",
+		workflows.NoteRestored:  "request C-production v4, thread/restored/4 C-production/m1", // no more: there may be hundreds
 		workflows.NoteEnded:     "request C-production v4, thread/ended/4 C-production/m1, told/ended/4/ana @ana",
 	}
 	for kind, r := range notes() {
@@ -82,6 +83,7 @@ func TestNotesThatWereOvertakenSayNothing(t *testing.T) {
 		"a reminder, after the last moment":    {workflows.NoteReminder, request(), in(access.Pending, func(r *access.Record) { r.DecideBy = noon })},
 		"active, after the end":                {workflows.NoteActive, active, ended},
 		"extended, after the end":              {workflows.NoteExtended, active, ended},
+		"restored, after the end":              {workflows.NoteRestored, active, ended},
 		"overdue, after it was confirmed gone": {workflows.NoteOverdue, in(access.Deactivating), ended},
 	} {
 		got := planned(b, noteOf(c.kind, c.of), c.now, refs, t)

@@ -41,6 +41,8 @@ func (v view) threadParts(n workflows.Note) []Part {
 		return told(n.Reason, "The target did not give the access; nothing was granted.")
 	case workflows.NoteExtended:
 		return told("", "Extended by ", v.who(n.Actor.Person), ", until ", When(n.EndsAt, DateTime), ".")
+	case workflows.NoteRestored:
+		return told("", "Elevate lost its memory of this and rebuilt it from its audit log. The access ends as promised, at ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteOverdue:
 		return append(v.overdueParts(), v.callForHelp()...)
 	case workflows.NoteFound:

@@ -247,7 +247,7 @@ func noteKinds(s access.State) []workflows.NoteKind {
 		access.Approved:     {workflows.NoteApproved},
 		access.Scheduled:    {workflows.NoteScheduled},
 		access.Activating:   {workflows.NoteRetrying},
-		access.Active:       {workflows.NoteActive, workflows.NoteNearEnd, workflows.NoteExtended},
+		access.Active:       {workflows.NoteActive, workflows.NoteNearEnd, workflows.NoteExtended, workflows.NoteRestored},
 		access.Deactivating: {workflows.NoteEnding, workflows.NoteOverdue, workflows.NoteRetrying},
 		access.Denied:       {workflows.NoteDenied},
 		access.Cancelled:    {workflows.NoteCancelled},
