@@ -30,8 +30,11 @@ func (r benchReport) print(w io.Writer, asJSON bool) error {
 		return enc.Encode(r)
 	}
 	fmt.Fprintf(w, "elevate %s on %s\n", r.Version, r.Machine)
-	fmt.Fprintf(w, "store %s: Redis %s, %s, appendonly %s, appendfsync %s, save %q, maxmemory-policy %s\n", r.Store,
-		known(r.Redis.Version), known(r.Redis.Mode), known(r.Redis.AppendOnly), known(r.Redis.AppendFsync), r.Redis.Save, known(r.Redis.MaxmemoryPolicy))
+	fmt.Fprintf(w, "store %s\n", r.Store)
+	if r.Redis.Version != "" { // the in-process server tells nothing
+		fmt.Fprintf(w, "Redis %s, %s, appendonly %s, appendfsync %s, save %q, maxmemory-policy %s\n", r.Redis.Version,
+			known(r.Redis.Mode), known(r.Redis.AppendOnly), known(r.Redis.AppendFsync), r.Redis.Save, known(r.Redis.MaxmemoryPolicy))
+	}
 	fmt.Fprintf(w, "%d at once; the target answers at once\n\n", r.Workers)
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(what, format string, args ...any) {

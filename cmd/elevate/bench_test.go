@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,6 +86,37 @@ func TestBenchTouchesNoPrefixInUse(t *testing.T) {
 	}
 	if keys, err := c.Keys(t.Context(), "*").Result(); err != nil || len(keys) != 1 {
 		t.Errorf("afterwards there are %q (%v)", keys, err)
+	}
+}
+
+// waitForKeys waits until there are keys under the bench's prefix.
+func waitForKeys(t *testing.T, c *goredis.Client) {
+	t.Helper()
+	storagetest.Eventually(t, "the bench is at work", func() bool {
+		keys, err := c.Keys(t.Context(), "elevate-bench:*").Result()
+		return err == nil && len(keys) > 0
+	})
+}
+
+func TestBenchThatIsInterruptedLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	r := storagetest.StartRedis(t)
+	c := askRedis(t, r)
+	var stderr bytes.Buffer
+	cmd := exec.Command(e2etest.Build(t), "bench", "--store", r.URL(), "--grants", "1000000", "--clicks", "1000000")
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitForKeys(t, c)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "stopped before the end") {
+		t.Errorf("%v: %s", err, stderr.String())
+	}
+	if keys, err := c.Keys(t.Context(), "*").Result(); err != nil || len(keys) != 0 {
+		t.Errorf("afterwards there are %d keys (%v)", len(keys), err)
 	}
 }
 
