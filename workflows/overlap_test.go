@@ -27,7 +27,9 @@ func TestARightIsHeldExactlyWhileAGrantGivesIt(t *testing.T) {
 					l.act()
 				}
 				l.settle()
-				time.Sleep(8 * time.Hour) // all that is left comes to its end
+				for _, id := range l.asked { // all that is left comes to its end
+					time.Sleep(time.Until(l.get(id).EndsAt))
+				}
 				l.settle()
 				if n := len(l.db.Entries()); n != 0 {
 					t.Errorf("after everything has ended the target has %d entries: %v", n, l.db.Entries())

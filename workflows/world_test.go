@@ -149,7 +149,7 @@ func worldAt(t testing.TB, clock *clock, change ...func(*workflows.Config)) *wor
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	w.store, err = redis.Open(t.Context(), server.Connect(redis.Config{Chats: []string{"test"}, Now: w.clock.Now, AllowUnsafe: true}))
+	w.store, err = redis.Open(t.Context(), server.Connect(redis.Config{Chats: []string{"test"}, Shards: 4, Now: w.clock.Now, AllowUnsafe: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
