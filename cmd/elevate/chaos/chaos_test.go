@@ -39,11 +39,12 @@ type size struct {
 	faults
 	span    time.Duration // in which the faults are spread, and the grants
 	longest time.Duration // of a grant
+	traps   []string      // the verbs within which bots are paused
 }
 
 var (
-	small = size{grants: 150, faults: faults{kills: 6, pauses: 2, redisKills: 1}, span: 18 * time.Second, longest: 5 * time.Second}
-	big   = size{grants: 10_000, faults: faults{kills: 240, pauses: 60, redisKills: 24}, span: 10 * time.Minute, longest: 8 * time.Second}
+	small = size{grants: 150, faults: faults{kills: 6, pauses: 2, redisKills: 1}, span: 18 * time.Second, longest: 5 * time.Second, traps: []string{activate}}
+	big   = size{grants: 10_000, faults: faults{kills: 240, pauses: 60, redisKills: 24}, span: 10 * time.Minute, longest: 8 * time.Second, traps: []string{activate, deactivate}}
 )
 
 // scaled is a size with another number of grants; 0 leaves it as it is.
@@ -52,7 +53,7 @@ func (z size) scaled(grants int64) size {
 		return z
 	}
 	by := func(n int) int { return int(int64(n) * grants / z.grants) }
-	return size{grants: grants, faults: faults{by(z.kills), by(z.pauses), by(z.redisKills)}, longest: z.longest,
+	return size{grants: grants, faults: faults{by(z.kills), by(z.pauses), by(z.redisKills)}, longest: z.longest, traps: z.traps,
 		span: time.Duration(int64(z.span) * grants / z.grants)}
 }
 
@@ -81,7 +82,7 @@ func (z size) chaos(t *testing.T, seed uint64) {
 	g := startTarget(t, moody{Rand: rand.New(rand.NewPCG(seed, 1<<40)), share: misbehaviour, lies: true})
 	s := openSite(t, 6, map[string]*target{"hooks": g})
 	everybody := &people{site: s, history: &history{}, seed: seed, name: "hooks", longest: z.longest}
-	b := &breaker{site: s, target: g, rng: rand.New(rand.NewPCG(seed, 2<<40))}
+	b := &breaker{site: s, target: g, traps: z.traps, rng: rand.New(rand.NewPCG(seed, 2<<40))}
 
 	lived := make(chan struct{})
 	go func() {

@@ -32,18 +32,23 @@ type evidence struct {
 // binary prove the log that they kept together, and gives the evidence.
 func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
 	s.Helper()
+	began := time.Now()
 	for _, r := range s.replicas {
 		s.ready(r)
 	}
 	s.over(within)
+	ended := time.Now()
 	s.swept(targets)
 	s.over(within)
+	swept := time.Now()
 	e := &evidence{held: map[hold]given{}}
 	var err error
 	if e.documents, err = s.list(s.replicas[0], ""); err != nil {
 		s.Fatal(err)
 	}
 	s.written(e.documents)
+	s.Logf("all requests were over after %s, what the target lied about was found after %s more, and the log was whole after %s more",
+		ended.Sub(began).Round(time.Second), swept.Sub(ended).Round(time.Second), time.Since(swept).Round(time.Second))
 	for _, r := range s.replicas {
 		r.Stop()
 	}
@@ -93,7 +98,7 @@ func (s *site) written(documents map[access.RequestID]api.Request) {
 		events := byRequest(s, text.String())
 		for id, d := range documents {
 			if n := len(events[id]); n == 0 || events[id][n-1].Version < d.Version {
-				return fmt.Errorf("the log has %d events of %s, which stands at version %d", n, id, d.Version)
+				return fmt.Errorf("the log does not have version %d of %s: %s", d.Version, id, kinds(events[id]))
 			}
 		}
 		return nil

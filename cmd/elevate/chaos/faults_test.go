@@ -54,6 +54,7 @@ func (f faults) plan(rng *rand.Rand, span time.Duration) []step {
 type breaker struct {
 	*site
 	target *target
+	traps  []string // the verbs within which replicas are paused
 	rng    *rand.Rand
 	began  time.Time
 	done   []disruption
@@ -122,7 +123,7 @@ func (b *breaker) strike(s step) bool {
 // pause stops a replica, in the middle of a call to the target where one comes soon.
 func (b *breaker) pause(r *replica, within bool) {
 	if within {
-		b.target.set(r.name).wait(time.Second)
+		b.target.set(r.name, b.traps...).wait(time.Second)
 	}
 	r.Signal(syscall.SIGSTOP)
 }

@@ -76,8 +76,12 @@ func TestJudgeFindsWhatIsBroken(t *testing.T) {
 		"a right that ends with the first of its grants": {"EARLY", func(e *evidence) {
 			e.ledger = append(e.ledger[:2:2], call{Verb: deactivate, Grant: first, Hold: right, Came: at(11), At: at(11), Changed: true})
 		}},
-		"a grant that is active and never given":  {"EARLY", func(e *evidence) { e.ledger = e.ledger[2:] }},
-		"a grant that the system ends early":      {"EARLY", func(e *evidence) { e.events[first][4].At = at(10.9) }},
+		"a grant that is active and never given": {"EARLY", func(e *evidence) { e.ledger = e.ledger[2:] }},
+		"a grant that the system ends early":     {"EARLY", func(e *evidence) { e.events[first][4].At = at(10.9) }},
+		"a late call that nobody repairs":        {"EARLY", func(e *evidence) { e.ledger = append(e.ledger[:2:2], lateCall(15), e.ledger[2]) }},
+		"a late call that is repaired late": {"EARLY", func(e *evidence) {
+			e.ledger = append(e.ledger[:2:2], lateCall(13), call{Verb: activate, Grant: second, Hold: right, Came: at(19), At: at(19), Changed: true}, e.ledger[2])
+		}},
 		"an extension that the target never saw":  {"EARLY", func(e *evidence) { e.events[second][3].Detail["ends_at"] = at(25).Format(time.RFC3339Nano) }},
 		"two last words":                          {"ENDED 2 times", func(e *evidence) { e.repeat(first, 5) }},
 		"no last word":                            {"ENDED 0 times", func(e *evidence) { e.events[first] = e.events[first][:5] }},
@@ -129,6 +133,22 @@ func TestJudgeExcusesWhatFaultsExplain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestJudgeExcusesALateCallThatIsRepaired: the target could not know that it was late.
+func TestJudgeExcusesALateCallThatIsRepaired(t *testing.T) {
+	t.Parallel()
+	e := sound()
+	again := call{Verb: activate, Grant: second, Hold: right, Came: at(14), At: at(14), Changed: true}
+	e.ledger = append(e.ledger[:2:2], lateCall(13), again, e.ledger[2])
+	if found := e.cutShort(); len(found) > 0 {
+		t.Errorf("found fault with: %s", found)
+	}
+}
+
+// lateCall takes the right away by a grant that is over.
+func lateCall(seconds float64) call {
+	return call{Verb: deactivate, Grant: first, Hold: right, Came: at(11), At: at(seconds), Changed: true, Fault: held}
 }
 
 // TestLatenessCountsFromTheEndAndFromTheOutage reads a story in which a kill kept an ending up.

@@ -21,7 +21,8 @@ func (s *site) give(connector string, g *target, grants int, length func(n int) 
 	all.SetLimit(8)
 	for i := range grants {
 		all.Go(func() error {
-			return s.giveOne(s.replicas[i%len(s.replicas)], roleOf(connector, i/crowd*2), i%crowd, length(i).Round(time.Millisecond))
+			_, err := s.ask(s.replicas[i%len(s.replicas)], roleOf(connector, i/crowd*2), i%crowd, length(i).Round(time.Millisecond), 1)
+			return err
 		})
 	}
 	if err := all.Wait(); err != nil {
@@ -35,18 +36,21 @@ func (s *site) give(connector string, g *target, grants int, length func(n int) 
 	})
 }
 
-// giveOne has one person's request approved by the next.
-func (s *site) giveOne(r *replica, role string, person int, length time.Duration) error {
+// ask has one person's request approved by the next ones.
+func (s *site) ask(r *replica, role string, person int, length time.Duration, approvals int) (access.RequestID, error) {
 	body := map[string]string{"role": role, "duration": length.String(), "justification": "a scenario"}
 	out, err := s.call(r, s.names[person], http.MethodPost, "/requests", "", body)
 	if err != nil || out.status != http.StatusCreated {
-		return fmt.Errorf("submit: %d %+v %w", out.status, out.problem, err)
+		return "", fmt.Errorf("submit: %d %+v %w", out.status, out.problem, err)
 	}
-	out, err = s.call(r, s.names[(person+1)%crowd], http.MethodPost, "/requests/"+string(out.request.ID)+"/approve", "", nil)
-	if err != nil || out.status != http.StatusOK {
-		return fmt.Errorf("approve: %d %+v %w", out.status, out.problem, err)
+	id := out.request.ID
+	for n := range approvals {
+		out, err = s.call(r, s.names[(person+1+n)%crowd], http.MethodPost, "/requests/"+string(id)+"/approve", "", nil)
+		if err != nil || out.status != http.StatusOK {
+			return "", fmt.Errorf("approve: %d %+v %w", out.status, out.problem, err)
+		}
 	}
-	return nil
+	return id, nil
 }
 
 // untilTime makes a length that ends all grants at about the same time.

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -9,15 +10,16 @@ import (
 // paused in the middle of it. The call has its effect when it is let go, however late that is: as after a long way
 // through a network.
 type trap struct {
+	verbs  []string
 	sprung chan struct{} // closed when the call has come
 	let    chan struct{} // closed when it is let go
 }
 
-// set lays a trap for a replica.
-func (g *target) set(replica string) *trap {
+// set lays a trap for a replica's calls of some verbs.
+func (g *target) set(replica string, verbs ...string) *trap {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := &trap{sprung: make(chan struct{}), let: make(chan struct{})}
+	t := &trap{verbs: verbs, sprung: make(chan struct{}), let: make(chan struct{})}
 	g.traps[replica] = t
 	return t
 }
@@ -34,11 +36,11 @@ func (g *target) unset(replica string) {
 
 // spring holds a call up that falls into a trap. It is false where its caller has given up by then.
 func (g *target) spring(r *http.Request, c *call) bool {
-	if c.Verb == holders {
-		return true
-	}
 	g.mu.Lock()
 	t := g.traps[c.Replica]
+	if t != nil && !slices.Contains(t.verbs, c.Verb) {
+		t = nil
+	}
 	if t != nil {
 		select {
 		case <-t.sprung: // by another call

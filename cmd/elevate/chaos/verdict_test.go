@@ -46,10 +46,16 @@ func judgeLife(id access.RequestID, events []audit.Event) (problems []string) {
 	fault := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("%s: %s: %s", id, fmt.Sprintf(format, args...), kinds(events)))
 	}
-	state, over := access.None, 0
-	for i, e := range events {
-		if e.Version != int64(i+1) {
-			fault("MISSING: the log has version %d where %d belongs", e.Version, i+1)
+	state, version, over := access.None, int64(0), 0
+	for _, e := range events {
+		if e.Kind == audit.Restored {
+			if e.Version != version || e.From != state || e.To != state {
+				fault("was given back as %s at version %d, not as %s at version %d", e.To, e.Version, state, version)
+			}
+			continue
+		}
+		if version++; e.Version != version {
+			fault("MISSING: the log has version %d where %d belongs", e.Version, version)
 			return problems
 		}
 		next, err := access.Next(state, access.Arrow(e.Kind))
@@ -77,6 +83,10 @@ func kinds(events []audit.Event) (all string) {
 	return all
 }
 
+// repaired bounds for how long access may be missing that a call took away which was long on its way: the target cannot
+// know that it is late, so all that can be asked is that the access is given again.
+const repaired = lease
+
 // cutShort gives every grant that the system ended before its time, or that was active while the target did not give
 // what it stands for. An overlap keeps the right until its last grant ends.
 func (e *evidence) cutShort() (problems []string) {
@@ -90,7 +100,7 @@ func (e *evidence) cutShort() (problems []string) {
 			}
 			for _, a := range absent[h] {
 				from, to := later(a.from, g.from), earlier(a.to, g.until)
-				if from.Before(to) {
+				if from.Before(to) && (!a.late || to.Sub(from) > repaired || to.Equal(g.until)) {
 					problems = append(problems, fmt.Sprintf("EARLY: %s is active until %s, and %s did not hold %s from %s on for %s: %s\n%s",
 						g.id, clock(g.until), h.account, h.role, clock(from), to.Sub(from), kinds(e.events[g.id]), e.story(h, a.from, a.to)))
 				}
@@ -100,8 +110,11 @@ func (e *evidence) cutShort() (problems []string) {
 	return problems
 }
 
-// span is a time.
-type span struct{ from, to time.Time }
+// span is a time in which the target did not give a right.
+type span struct {
+	from, to time.Time
+	late     bool // a call took it away that was long on its way
+}
 
 // absences are the times in which the target did not give a right, up to and after those in which it did.
 func (e *evidence) absences() map[hold][]span {
@@ -120,7 +133,7 @@ func (e *evidence) absences() map[hold][]span {
 		case c.Verb == activate:
 			last.to = c.At
 		default:
-			spans = append(spans, span{c.At, forever})
+			spans = append(spans, span{c.At, forever, c.Fault == held})
 		}
 		all[c.Hold] = spans
 	}
