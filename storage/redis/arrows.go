@@ -127,7 +127,7 @@ func (s *Store) taking(arrows []*arrow) call {
 	for _, a := range arrows {
 		size += len(a.args)
 	}
-	args := append(make([]any, 0, size), base, s.keys.nudges(), early(s.cfg.Now()), len(arrows))
+	args := append(make([]any, 0, size), base, s.keys.nudges(), s.clocks.caller(), len(arrows))
 	for _, a := range arrows {
 		args = append(args, a.args...)
 	}

@@ -18,7 +18,7 @@ const keptDeliveries = 24 * time.Hour
 func (s *Store) Deliver(ctx context.Context, d workflows.Delivery) (bool, error) {
 	box := inbox(s.keys.of(d.Key), d.Chat)
 	ask := call{script: "deliver", keys: []string{box, box + ":d:" + d.Key, box + ":k:" + d.Key}, args: []any{
-		rand.Text(), d.Key, d.Payload, early(s.cfg.Now()), millis(keptDeliveries), s.keys.nudges(), d.Chat,
+		rand.Text(), d.Key, d.Payload, s.clocks.caller(), millis(keptDeliveries), s.keys.nudges(), d.Chat,
 	}}
 	return s.either(ctx, ask, "known")
 }
@@ -29,7 +29,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, chat string, limit int, lea
 	next, err := s.sweep(ctx, "in:"+chat, limit, func(shard, quota int) call {
 		box := inbox(s.keys.base(shard), chat)
 		return call{script: "deliveries", keys: []string{box},
-			args: []any{box + ":d:", early(s.cfg.Now()), millis(lease), quota}}
+			args: []any{box + ":d:", s.clocks.caller(), millis(lease), quota}}
 	}, func(item any) error {
 		d, err := readDelivery(item)
 		d.Chat = chat

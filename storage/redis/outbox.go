@@ -28,7 +28,7 @@ func (s *Store) Enqueue(ctx context.Context, chats []string, topic, key string, 
 	}
 	base := s.keys.of(topic)
 	ask := call{script: "enqueue", keys: []string{base + "told:" + topic}, args: []any{
-		rand.Text(), topic, key, note, early(s.cfg.Now()), millis(keptTopics), s.keys.nudges(),
+		rand.Text(), topic, key, note, s.clocks.caller(), millis(keptTopics), s.keys.nudges(),
 	}}
 	for _, chat := range chats {
 		box := outbox(base, chat)
@@ -44,7 +44,7 @@ func (s *Store) ClaimErrands(ctx context.Context, chat string, limit int, lease 
 	next, err := s.sweep(ctx, "out:"+chat, limit, func(shard, quota int) call {
 		box := outbox(s.keys.base(shard), chat)
 		return call{script: "errands", keys: []string{box},
-			args: []any{box + ":", early(s.cfg.Now()), millis(lease), quota, largestErrand}}
+			args: []any{box + ":", s.clocks.caller(), millis(lease), quota, largestErrand}}
 	}, func(item any) error {
 		e, err := readErrand(item)
 		e.Chat = chat
@@ -101,7 +101,7 @@ func (s *Store) Told(ctx context.Context, e workflows.Errand, refs map[string]st
 	return s.report(ctx, e, call{script: "told",
 		keys: []string{box, box + ":q:" + e.Topic, box + ":t:" + e.Topic},
 		args: withRefs([]any{
-			rand.Text(), e.Topic, e.Fence, early(s.cfg.Now()), millis(keptTopics), s.keys.nudges(), e.Chat,
+			rand.Text(), e.Topic, e.Fence, s.clocks.caller(), millis(keptTopics), s.keys.nudges(), e.Chat,
 		}, refs),
 	})
 }

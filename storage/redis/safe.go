@@ -25,7 +25,7 @@ const (
 type Status struct {
 	Class   Class
 	Version string
-	// Problems are reasons why state could be lost or evicted.
+	// Problems are reasons why state could be lost or evicted, or why nobody knows what time it is.
 	Problems []string
 	// Warnings are what an operator should know and activations need not wait for.
 	Warnings []string
@@ -36,6 +36,8 @@ const (
 	keptStatus = time.Second
 	// toleratedSkew is how far apart clocks may be before an operator should know.
 	toleratedSkew = 500 * time.Millisecond
+	// refusedSkew is how far apart clocks may be for anything to be activated.
+	refusedSkew = 30 * time.Second
 )
 
 // Ask asks a server how safe state would be with it, and changes nothing there.
@@ -69,7 +71,7 @@ func (s *Store) Safe(ctx context.Context) error {
 		}
 	}
 	if len(status.Problems) > 0 && !s.cfg.AllowUnsafe {
-		return fmt.Errorf("redis: state could be lost: %s; set store.allow_unsafe to go on regardless", strings.Join(status.Problems, "; "))
+		return fmt.Errorf("redis: the store is not safe: %s; set store.allow_unsafe to go on regardless", strings.Join(status.Problems, "; "))
 	}
 	return nil
 }
@@ -179,7 +181,9 @@ func (s *Store) askNode(ctx context.Context, node *goredis.Client) (Status, erro
 	if s.cfg.Wait.AOF && !atLeast(st.Version, 7, 2) {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("version %s does not know WAITAOF, so store.wait cannot ask for the disk", st.Version))
 	}
-	if apart, err := s.apart(ctx, node); err == nil && apart.Abs() > toleratedSkew {
+	if apart, err := s.apart(ctx, node); err == nil && apart.Abs() > refusedSkew {
+		problem("the server's clock and ours are %s apart, so grants could last longer than approved; have both set by NTP", apart.Abs().Round(time.Second))
+	} else if err == nil && apart.Abs() > toleratedSkew {
 		st.Warnings = append(st.Warnings, fmt.Sprintf("the server's clock is %s from ours; what is due waits for the later of both", apart.Round(time.Millisecond)))
 	}
 	st.Warnings = append(st.Warnings, settings(ctx, node, aof, replicas)...)

@@ -34,6 +34,7 @@ type Store struct {
 	// claims is the client of scripts that must not be repeated.
 	claims  goredis.UniversalClient
 	batches batches
+	clocks  *clocks
 	// backlogs are the queues that are behind, by name.
 	backlogs sync.Map
 	// turn is the shard at which the next claim begins.
@@ -48,6 +49,7 @@ var _ workflows.Store = (*Store)(nil)
 
 // Open connects, and lays the store out where it is used for the first time. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	now := cfg.Now
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	Quiet()
-	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules}
+	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules, clocks: newClocks(now)}
 	if s.client, err = cfg.connect(true); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,11 +192,15 @@ func TestSafeTellsWhatIsUnsafe(t *testing.T) {
 func TestStatusTellsOfClocksApart(t *testing.T) {
 	t.Parallel()
 	url := storagetest.StartRedis(t, "--appendfsync", "always").URL()
-	for _, apart := range []time.Duration{-time.Minute, time.Minute} {
+	for apart, problem := range map[time.Duration]bool{-time.Minute: true, time.Minute: true, 2 * time.Second: false, -2 * time.Second: false} {
 		s := open(t, redis.Config{URL: url, Now: func() time.Time { return time.Now().Add(apart) }})
 		st, err := s.Status(t.Context())
-		if err != nil || len(st.Warnings) != 1 || !strings.Contains(st.Warnings[0], "clock") {
+		told := slices.Concat(st.Problems, st.Warnings)
+		if err != nil || len(told) != 1 || !strings.Contains(told[0], "clock") || (len(st.Problems) == 1) != problem {
 			t.Errorf("clocks %s apart: %+v, %v", apart, st, err)
+		}
+		if err := s.Safe(t.Context()); (err != nil) != problem {
+			t.Errorf("clocks %s apart: safe says %v", apart, err)
 		}
 	}
 }

@@ -53,6 +53,7 @@ func (b *backlog) had(shards []int, all bool) {
 // give what is left to those that have more due. A queue that is behind is asked where it was found to be so first. The
 // error joins those of the shards that failed.
 func (s *Store) sweep(ctx context.Context, queue string, limit int, ask func(shard, quota int) call, take func(item any) error) (time.Time, error) {
+	s.watchClocks(ctx)
 	known, _ := s.backlogs.LoadOrStore(queue, &backlog{})
 	b := known.(*backlog)
 	r := round{store: s, limit: limit, ask: ask, take: take, next: make([]time.Time, s.keys.shards)}

@@ -24,7 +24,7 @@ func (s *Store) Claim(ctx context.Context, l workflows.Lane, limit int, lease ti
 			exclusive = "1"
 		}
 		return call{script: "claim", keys: []string{lane(base, l), base + "claims", base + "fences"},
-			args: []any{base, early(s.cfg.Now()), millis(lease), quota, exclusive}}
+			args: []any{base, s.clocks.caller(), millis(lease), quota, exclusive}}
 	}, func(item any) error {
 		c, err := readClaim(item)
 		if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) Renew(ctx context.Context, c workflows.Claim, lease time.Duratio
 		exclusive = "1"
 	}
 	ask := call{script: "renew", keys: []string{s.keys.record(c.Request), lane(base, c.Lane), base + "claims"},
-		args: []any{string(c.Timer), string(c.Request), c.Fence, early(s.cfg.Now()), millis(lease), exclusive}}
+		args: []any{string(c.Timer), string(c.Request), c.Fence, s.clocks.caller(), millis(lease), exclusive}}
 	held, err := s.either(ctx, ask, "stale")
 	if err == nil && !held {
 		err = fmt.Errorf("redis: renew %s of %s: %w", c.Timer, c.Request, workflows.ErrStale)
