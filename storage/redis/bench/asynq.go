@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"elevate/storage/redis/measure"
 )
 
 // asynqQueue is hibiken/asynq on a Redis.
@@ -37,7 +39,7 @@ func (q *asynqQueue) connect() asynq.RedisClientOpt {
 
 func (q *asynqQueue) enqueue(ctx context.Context, n int, due func(i int) time.Time) (float64, error) {
 	client := asynq.NewClient(q.connect())
-	rate, err := each(ctx, n, func(ctx context.Context, i int) error {
+	rate, err := measure.Each(ctx, workers, n, func(ctx context.Context, i int) error {
 		at := due(i)
 		payload := make([]byte, payloadSize)
 		binary.BigEndian.PutUint64(payload, uint64(at.UnixNano()))

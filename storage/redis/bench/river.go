@@ -12,6 +12,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"elevate/storage/redis/measure"
 )
 
 // riverQueue is riverqueue/river on a PostgreSQL.
@@ -91,7 +93,7 @@ func (q *riverQueue) enqueue(ctx context.Context, n int, due func(i int) time.Ti
 	if err != nil {
 		return 0, err
 	}
-	return each(ctx, n, func(ctx context.Context, i int) error {
+	return measure.Each(ctx, workers, n, func(ctx context.Context, i int) error {
 		at := due(i)
 		_, err := client.Insert(ctx, riverJob{Due: at, Text: riverText}, &river.InsertOpts{ScheduledAt: at})
 		return err

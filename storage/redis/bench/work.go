@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -188,25 +187,6 @@ func (r *recorder) wait(ctx context.Context, within time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// each calls f for 0 to n-1 by as many goroutines as there are workers, and gives the rate per second.
-func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) (float64, error) {
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	began := time.Now()
-	for range workers {
-		g.Go(func() error {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				if err := f(ctx, i); err != nil {
-					return err
-				}
-			}
-			return ctx.Err()
-		})
-	}
-	err := g.Wait()
-	return float64(n) / time.Since(began).Seconds(), err
 }
 
 // spreadOut gives n times over a span, in no order.

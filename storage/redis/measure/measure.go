@@ -103,11 +103,12 @@ func (p *place) clear(ctx context.Context) error {
 	return p.wipe(context.WithoutCancel(ctx), p.prefix)
 }
 
-// each calls f for 0 to n-1, as many at once as there are workers, until one fails.
-func (b *Bench) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+// Each calls f for 0 to n-1, by as many goroutines as there are workers, until one fails, and gives the rate per second.
+func Each(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) (float64, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(b.cfg.Workers, n) {
+	began := time.Now()
+	for range min(workers, n) {
 		g.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if err := f(ctx, i); err != nil {
@@ -117,17 +118,14 @@ func (b *Bench) each(ctx context.Context, n int, f func(ctx context.Context, i i
 			return ctx.Err()
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	return perSecond(n, time.Since(began)), err
 }
 
-// timed measures each as a stretch, and gives the rate per second.
+// timed is Each as a stretch.
 func (b *Bench) timed(ctx context.Context, name string, n int, f func(ctx context.Context, i int) error) (float64, error) {
 	defer b.cfg.Stretch(name)()
-	began := time.Now()
-	if err := b.each(ctx, n, f); err != nil {
-		return 0, err
-	}
-	return perSecond(n, time.Since(began)), nil
+	return Each(ctx, b.cfg.Workers, n, f)
 }
 
 func perSecond(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }
