@@ -76,6 +76,9 @@ func recoverStore(ctx context.Context, path string, dry bool, out, errOut io.Wri
 // if nothing had been lost.
 func requireLog(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "audit-*.jsonl"))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
 		return fmt.Errorf("audit.dir: %w", err)
 	}
