@@ -7,6 +7,7 @@
 //	go test ./cmd/elevate/chaos                                # the short form
 //	go test ./cmd/elevate/chaos -timeout 90m -v -long          # the long form: figures for the README
 //	go test ./cmd/elevate/chaos -run TestChaos -v -seed 42     # the same plan of faults and acts again
+//	go test ./cmd/elevate/chaos -run TestChaos -timeout 90m -v -long -grants 2000 -runs 5   # five seeds, each a fifth as long
 //
 // A seed repeats the plan. Which step a kill hits is for the machine to say, so that one seed is worth running often.
 package chaos
