@@ -130,7 +130,7 @@ func BenchmarkIsolation(b *testing.B) {
 			for b.Loop() {
 				w := worldAt(b, &clock{})
 				w.runner = workflows.RunnerConfig{Grace: time.Millisecond}
-				ends := time.Now().Add(3 * time.Second)
+				ends := time.Now().Add(3*time.Second + time.Duration(beside)*10*time.Millisecond) // after all is in place
 				w.running(beside, "db-admin", ends)
 				w.db.SetFaults(demo.Faults{Hang: true})
 				others := w.running(100, "web-admin", ends)

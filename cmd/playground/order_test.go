@@ -154,7 +154,10 @@ func TestPanelFollowsAGrantToItsEnd(t *testing.T) {
 		d := w.panelNow(t)
 		return d.holder("prod-db-admin", "ana") == nil && d.Ended == 1 && len(d.Timers) == 0
 	})
-	soon(t, "the end is on record", func() bool { return w.panelNow(t).Trail[0].Verb == "proved the end of" })
+	soon(t, "the end is on record", func() bool {
+		trail := w.panelNow(t).Trail
+		return len(trail) > 0 && trail[0].Verb == "proved the end of"
+	})
 	if d := w.panelNow(t); len(d.Trail) != tail || d.Chain.Lines < tail || d.Trail[0].Seq != d.Chain.Lines {
 		t.Errorf("the trail is %+v, the chain %+v", d.Trail, d.Chain)
 	}
