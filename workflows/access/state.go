@@ -77,34 +77,35 @@ type Step struct {
 	To    State // None: stays where it is
 }
 
-// Table is the one table of arrows; no other code decides what may follow what.
-func Table() []Step {
-	return []Step{
-		{Submit, []State{None}, Pending},
-		{Vote, []State{Pending}, None},
-		{Remind, []State{Pending}, None},
-		{Accept, []State{Pending}, Approved},
-		{Refuse, []State{Pending}, Denied},
-		{Cancel, []State{Pending, Approved, Scheduled}, Cancelled},
-		{Lapse, []State{Pending, Approved, Scheduled}, Lapsed},
-		{Schedule, []State{Approved}, Scheduled},
-		{Arm, []State{Approved, Scheduled}, Activating},
-		{Retry, []State{Activating, Deactivating}, None},
-		{Confirm, []State{Activating}, Active},
-		{Fail, []State{Activating}, Failed},
-		{Undo, []State{Activating}, Deactivating},
-		{Notice, []State{Active}, None},
-		{Extend, []State{Active}, None},
-		{End, []State{Active}, Deactivating},
-		{Overdue, []State{Deactivating}, None},
-		{Close, []State{Active, Deactivating}, Ended}, // from active where the first try at the end succeeds
-		{Adopt, []State{None}, Deactivating},
-	}
+// table is the one table of arrows; no other code decides what may follow what.
+var table = []Step{
+	{Submit, []State{None}, Pending},
+	{Vote, []State{Pending}, None},
+	{Remind, []State{Pending}, None},
+	{Accept, []State{Pending}, Approved},
+	{Refuse, []State{Pending}, Denied},
+	{Cancel, []State{Pending, Approved, Scheduled}, Cancelled},
+	{Lapse, []State{Pending, Approved, Scheduled}, Lapsed},
+	{Schedule, []State{Approved}, Scheduled},
+	{Arm, []State{Approved, Scheduled}, Activating},
+	{Retry, []State{Activating, Deactivating}, None},
+	{Confirm, []State{Activating}, Active},
+	{Fail, []State{Activating}, Failed},
+	{Undo, []State{Activating}, Deactivating},
+	{Notice, []State{Active}, None},
+	{Extend, []State{Active}, None},
+	{End, []State{Active}, Deactivating},
+	{Overdue, []State{Deactivating}, None},
+	{Close, []State{Active, Deactivating}, Ended}, // from active where the first try at the end succeeds
+	{Adopt, []State{None}, Deactivating},
 }
+
+// Table gives the table of arrows.
+func Table() []Step { return slices.Clone(table) }
 
 // Next is the state that an arrow leads to from a state. The error is a *MoveError where the table has no such arrow.
 func Next(from State, a Arrow) (State, error) {
-	for _, s := range Table() {
+	for _, s := range table {
 		if s.Arrow != a {
 			continue
 		}
