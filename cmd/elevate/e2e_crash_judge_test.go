@@ -31,6 +31,7 @@ type judge struct {
 	calls []judged
 	steps map[moment]func(judged) (lost bool)
 	wake  chan struct{} // closed and replaced with every call
+	lists int           // how often somebody was told who has the role, and no step was left to take
 }
 
 // moment is a point in a call.
@@ -107,7 +108,28 @@ func (j *judge) serve(w http.ResponseWriter, r *http.Request) {
 	j.step(moment{verb: verb}, c)
 	answer := j.effect(c)
 	j.step(moment{verb: verb, done: true}, c)
+	if verb == "holders" {
+		j.listed()
+	}
 	_ = json.NewEncoder(w).Encode(answer) // the caller may be dead by now, which is what these tests are for
+}
+
+func (j *judge) listed() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lists++
+	close(j.wake)
+	j.wake = make(chan struct{})
+}
+
+// swept waits until the sweep that a bot makes when it starts has been answered: a step is not meant for that.
+func (j *judge) swept(t testing.TB) {
+	t.Helper()
+	j.await(t, "the bot asks who has the role", func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.lists > 0
+	})
 }
 
 // effect does what a call says, and answers as the protocol wants it.

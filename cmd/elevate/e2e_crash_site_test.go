@@ -50,6 +50,7 @@ func openSite(t *testing.T, replicas ...string) *site {
 		b.WaitReady()
 		s.bots = append(s.bots, b)
 	}
+	s.judge.swept(t)
 	return s
 }
 
