@@ -127,9 +127,15 @@ func TestOverdueIsToldUntilTheTargetAnswers(t *testing.T) {
 	x.reads(held, "Ana Lima")
 	x.click(`.segments input[name="rate"][value="1"]`)
 	x.shot("overdue")
+	x.become("greta")
+	x.click(`[data-room="@greta"]`)
+	x.reads(`.message[data-card="alarm"]`, "1 grant has not ended", "prod-db-admin", "at the target by hand")
+	x.shot("alarm")
 	x.click(`input[name="fault"][value="well"]`)
 	x.click(`.segments input[name="rate"][value="60"]`)
 	x.lacks(held)
+	x.reads(`.message[data-card="alarm-over"]`, "Nothing is overdue any more")
+	x.click(`[data-room="access"]`)
 	x.reads(request, "Ended")
 }
 
