@@ -105,7 +105,7 @@ func (f *benchFlags) run(cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close(ctx)) }()
 	r := benchReport{Version: build().Version, Machine: measure.ThisMachine(), Store: where, Workers: f.workers}
-	if err := f.measure(ctx, b, &r, func(what string) { fmt.Fprintln(cmd.ErrOrStderr(), what) }); err != nil {
+	if err := f.measure(ctx, b, &r, func(what string) { cmd.PrintErrln(what) }); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("stopped before the end; the keys are removed")
 		}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -29,16 +31,23 @@ func (r benchReport) print(w io.Writer, asJSON bool) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)
 	}
-	fmt.Fprintf(w, "elevate %s on %s\n", r.Version, r.Machine)
-	fmt.Fprintf(w, "store %s\n", r.Store)
+	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, err := tab.Write(r.table())
+	return errors.Join(err, tab.Flush())
+}
+
+// table is the report for people, its columns separated by tabs.
+func (r benchReport) table() []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "elevate %s on %s\n", r.Version, r.Machine)
+	fmt.Fprintf(&out, "store %s\n", r.Store)
 	if r.Redis.Version != "" { // the in-process server tells nothing
-		fmt.Fprintf(w, "Redis %s, %s, appendonly %s, appendfsync %s, save %q, maxmemory-policy %s\n", r.Redis.Version,
+		fmt.Fprintf(&out, "Redis %s, %s, appendonly %s, appendfsync %s, save %q, maxmemory-policy %s\n", r.Redis.Version,
 			known(r.Redis.Mode), known(r.Redis.AppendOnly), known(r.Redis.AppendFsync), r.Redis.Save, known(r.Redis.MaxmemoryPolicy))
 	}
-	fmt.Fprintf(w, "%d at once; the target answers at once\n\n", r.Workers)
-	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(&out, "%d at once; the target answers at once\n\n", r.Workers)
 	row := func(what, format string, args ...any) {
-		fmt.Fprintf(tab, "%s\t%s\n", what, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&out, "%s\t%s\n", what, fmt.Sprintf(format, args...))
 	}
 	row("requests submitted", "%s, each within %s (p99)", rate(r.Clicks.Submits), short(r.Clicks.Submit.P99))
 	row("clicks on Approve", "%s, each within %s (p99)", rate(r.Clicks.Decisions), short(r.Clicks.Decide.P99))
@@ -51,12 +60,12 @@ func (r benchReport) print(w io.Writer, asJSON bool) error {
 		short(l.P50), short(l.P99), short(l.P999), short(l.Max), l.Early)
 	c := r.Lateness.Confirmed
 	row("  until confirmed", "p50 %s, p99 %s, p99.9 %s, max %s", short(c.P50), short(c.P99), short(c.P999), short(c.Max))
+	memory := known("")
 	if r.Drain.Bytes > 0 {
-		row("memory of an active grant", "%.0f bytes of Redis", r.Drain.Bytes)
-	} else {
-		row("memory of an active grant", "%s", known(""))
+		memory = fmt.Sprintf("%.0f bytes of Redis", r.Drain.Bytes)
 	}
-	return tab.Flush()
+	row("memory of an active grant", "%s", memory)
+	return out.Bytes()
 }
 
 // known is what a server said of itself, or that it did not.

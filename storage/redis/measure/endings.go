@@ -173,7 +173,7 @@ type Lateness struct {
 func (b *Bench) Lateness(ctx context.Context, n int, over time.Duration) (l Lateness, err error) {
 	p := b.newPlace()
 	defer func() { err = errors.Join(err, p.clear(ctx)) }()
-	turns := rand.Perm(n) // so that who is stored first does not end first
+	turns := rand.Perm(n) //nolint:gosec // no secret: who is stored first must not end first
 	var last time.Time
 	_, err = p.setUp(ctx, 0, n, func(ready time.Time) func(int) time.Time {
 		begin := ready.Add(2*time.Second + time.Duration(n)*20*time.Microsecond) // the events are forgotten first
