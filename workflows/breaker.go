@@ -31,6 +31,7 @@ type breaker struct {
 	until    time.Time     // of the next probe
 	distance time.Duration // from a probe that failed to the next
 	probing  bool
+	tried    bool // the target was called since the probe was admitted
 }
 
 // held tells whether calls are held back.
@@ -53,17 +54,17 @@ func (b *breaker) admit(now time.Time, free int) (n int, probe bool, again time.
 	case now.Before(b.until):
 		return 0, false, b.until
 	}
-	b.probing = true
+	b.probing, b.tried = true, false
 	return 1, true, time.Time{}
 }
 
-// probed gives a probe back. One that was heard nothing of puts the next one further off; unused tells that there was
-// nothing to probe with.
-func (b *breaker) probed(now time.Time, unused bool) {
+// probed gives a probe back. One that got no answer puts the next one further off; one for which there was nothing to call
+// the target for does not.
+func (b *breaker) probed(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
-	if !b.open || unused || b.until.After(now) {
+	if !b.open || !b.tried || b.until.After(now) {
 		return
 	}
 	b.until = now.Add(b.distance)
@@ -75,6 +76,7 @@ func (b *breaker) probed(now time.Time, unused bool) {
 func (b *breaker) heard(now time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.tried = true
 	switch kind := connectors.KindOf(err); {
 	case err != nil && kind == connectors.Throttled:
 		b.rest(now, err)

@@ -50,7 +50,7 @@ func (t *tried) probe(test *testing.T, err error) (waited time.Duration) {
 		test.Fatalf("beside a probe %d more were admitted", n)
 	}
 	t.heard(t.now, err)
-	t.probed(t.now, false)
+	t.probed(t.now)
 	return waited
 }
 
@@ -125,6 +125,6 @@ func TestAProbeThatFoundNothingToDoIsNotCounted(t *testing.T) {
 		if n, probe, _ := b.admit(b.now, 8); n != 1 || !probe {
 			t.Fatalf("%d were admitted, probe %v", n, probe)
 		}
-		b.probed(b.now, true)
+		b.probed(b.now)
 	}
 }

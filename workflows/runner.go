@@ -166,14 +166,14 @@ func (r *Runner) work(ctx, inHand context.Context, l *lane) {
 		}
 		l.give(n - len(claims))
 		if probe && len(claims) == 0 {
-			l.breaker.probed(r.s.now(), true)
+			l.breaker.probed(r.s.now())
 		}
 		for _, c := range claims {
 			busy.Go(func() {
 				r.handle(inHand, c)
 				l.give(1)
 				if probe {
-					l.breaker.probed(r.s.now(), false)
+					l.breaker.probed(r.s.now())
 					l.wake()
 				}
 			})
