@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,7 +54,7 @@ func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
 		e.ledger = append(e.ledger, g.ledger()...)
 		maps.Copy(e.held, g.holds())
 	}
-	e.events = s.proved()
+	e.events = byRequest(s, e2etest.Proved(s, s.folders()))
 	return e
 }
 
@@ -105,34 +103,13 @@ func (s *site) written(documents map[access.RequestID]api.Request) {
 	})
 }
 
-// folders are where the replicas keep the log; one that has not kept it yet has none.
-func (s *site) folders() (dirs []string) {
+// folders are where the replicas keep the log.
+func (s *site) folders() []string {
+	var bots []*e2etest.Bot
 	for _, r := range s.replicas {
-		dir := filepath.Join(r.Dir, "audit")
-		if _, err := os.Stat(dir); err == nil {
-			dirs = append(dirs, dir)
-		}
+		bots = append(bots, r.Bot)
 	}
-	return dirs
-}
-
-// proved has the audit log verified and exported, and gives its events by request.
-func (s *site) proved() map[access.RequestID][]audit.Event {
-	s.Helper()
-	var flags []string
-	for _, dir := range s.folders() {
-		flags = append(flags, "--dir", dir)
-	}
-	dir := s.replicas[0].Dir
-	out := e2etest.Elevate(s, dir, append([]string{"audit", "verify"}, flags...)...)
-	if out.Code != 0 || !strings.Contains(out.Stdout, "proved: whole and unchanged") {
-		s.Errorf("the audit log is not proved: %d\n%s%s", out.Code, out.Stdout, out.Stderr)
-	}
-	out = e2etest.Elevate(s, dir, append([]string{"audit", "export"}, flags...)...)
-	if out.Code != 0 {
-		s.Errorf("the audit log is not exported: %d\n%s", out.Code, out.Stderr)
-	}
-	return byRequest(s, out.Stdout)
+	return e2etest.AuditFolders(bots...)
 }
 
 // byRequest reads an export, in which no event may be twice. What is no arrow, such as a refusal, is left out.
