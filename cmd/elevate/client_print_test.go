@@ -50,6 +50,7 @@ func clientStates() []api.Request {
 	add(access.Activating, func(r *api.Request) { r.Attempts, r.LastError = 2, words("connection refused") })
 	add(access.Active, func(r *api.Request) { r.ActivatedAt, r.EndsAt = at("10:06"), at("11:36") })
 	add(access.Active, func(r *api.Request) { r.EndsAt, r.Receipt = at("11:36"), &api.Receipt{Already: true} })
+	add(access.Active, func(r *api.Request) { r.ActivatedAt, r.EndsAt = at("09:06"), at("10:09") }) // its end has come
 	add(access.Deactivating, func(r *api.Request) { r.EndingAt = at("11:36") })
 	add(access.Deactivating, func(r *api.Request) {
 		r.EndingAt, r.Overdue, r.Attempts, r.LastError = at("11:36"), true, 7, words("no route to host")
