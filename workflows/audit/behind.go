@@ -87,8 +87,11 @@ func (d *Drainer) giveBack(ctx context.Context, since Head) (lost bool, err erro
 	if d.cfg.Behind == nil {
 		return false, nil
 	}
-	d.health.failed(errBehind)
+	news := d.health.failed(errBehind)
 	if lost, err = d.cfg.Behind(ctx, since); err != nil {
+		if news {
+			d.log.Error("the store could not be given back what it lost; it is tried again, and nothing is activated before", "err", err)
+		}
 		return false, fmt.Errorf("%w: %w", errBehind, err)
 	}
 	return lost, d.forgetOld(ctx, since)

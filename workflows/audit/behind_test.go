@@ -1,11 +1,13 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,10 +62,15 @@ func TestEmptiedStoreIsGivenBackBeforeTheHeadIs(t *testing.T) {
 			g.to(d, store)
 		}
 		g.err = errors.New("no")
+		var logged bytes.Buffer
+		d.log = textLogger(&logged)
 		for range 2 {
 			if _, err := d.round(t.Context()); !errors.Is(err, errBehind) {
 				t.Errorf("restarted %v: %v", restarted, err)
 			}
+		}
+		if n := strings.Count(logged.String(), "could not be given back"); n != 1 {
+			t.Errorf("told %d times: %s", n, logged.String())
 		}
 		if err := d.Healthy(); err == nil {
 			t.Error("healthy with a store that has lost everything")
