@@ -31,6 +31,9 @@ type SweeperConfig struct {
 	Lease time.Duration
 	// Pause is the least wait between two questions to one connector. Zero: 100 milliseconds.
 	Pause time.Duration
+	// Grace is how long access of ours must have been without a live grant before it is taken away: another replica may
+	// be about to give back to the store what it lost. Zero: ten seconds.
+	Grace time.Duration
 	// MaxSleep bounds the sleep between looks at the clock. Zero: one second.
 	MaxSleep time.Duration
 	// Holder names this replica among those on the store. Required.
@@ -99,7 +102,7 @@ func NewSweeper(s *Service, cfg SweeperConfig) (*Sweeper, error) {
 		byDefault time.Duration
 	}{
 		{&cfg.Every, 5 * time.Minute}, {&cfg.CallTimeout, 30 * time.Second}, {&cfg.Lease, 15 * time.Second},
-		{&cfg.Pause, 100 * time.Millisecond}, {&cfg.MaxSleep, time.Second},
+		{&cfg.Pause, 100 * time.Millisecond}, {&cfg.Grace, 10 * time.Second}, {&cfg.MaxSleep, time.Second},
 	} {
 		if *d.of == 0 {
 			*d.of = d.byDefault
@@ -220,8 +223,12 @@ func (w *Sweeper) sweep(ctx context.Context, connector string, log *slog.Logger)
 			if pause(ctx, w.cfg.Pause) != nil || w.until(ctx, at) != nil {
 				return
 			}
-			w.visit(ctx, r, t)
+			w.guard(ctx, r, t, func() error { return w.look(ctx, r, t) })
+			if !hurry {
+				w.takeAway(ctx, r)
+			}
 		}
+		w.takeAway(ctx, r)
 		w.finish(ctx, r)
 		// A tenth of jitter, so that connectors and installations drift apart.
 		if w.until(ctx, began.Add(w.cfg.Every-rand.N(w.cfg.Every/10+1))) != nil {
@@ -250,23 +257,32 @@ type round struct {
 	// asked is when each target that answered was asked.
 	asked map[string]time.Time
 	// held are the rights that the targets list.
-	held   map[string]bool
-	failed int
-	err    error // the first
+	held map[string]bool
+	// unexplained is what was found and not taken away yet.
+	unexplained []stray
+	failed      int
+	err         error // the first
+}
+
+// stray is a target at which some rights of ours had no live grant.
+type stray struct {
+	sweepTarget
+	rights map[string]bool
+	seen   time.Time
 }
 
 func newRound(connector string, log *slog.Logger) *round {
 	return &round{connector: connector, log: log, asked: map[string]time.Time{}, held: map[string]bool{}}
 }
 
-// visit looks at one target. Nothing is concluded from one that gives no answer.
-func (w *Sweeper) visit(ctx context.Context, r *round, t sweepTarget) {
+// guard does something about one target. Nothing is concluded from one that gives no answer.
+func (w *Sweeper) guard(ctx context.Context, r *round, t sweepTarget, do func() error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.note(ctx, r, fmt.Errorf("the sweep of %s panicked: %v", t.role.ID, p))
 		}
 	}()
-	if err := w.look(ctx, r, t); err != nil {
+	if err := do(); err != nil {
 		w.note(ctx, r, fmt.Errorf("sweep %s: %w", t.role.ID, err))
 	}
 }

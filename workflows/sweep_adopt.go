@@ -17,19 +17,23 @@ const adoptAtMost = time.Hour
 // adoptionsKept is how long the number of adoptions of a right is remembered.
 const adoptionsKept = 24 * time.Hour
 
-// takeAway ends what is ours and has no live grant. The target is asked once more: a grant that ended between its first
-// answer and our look at the store is gone by now.
-func (w *Sweeper) takeAway(ctx context.Context, r *round, t sweepTarget, strays []sighting) error {
-	if err := pause(ctx, w.cfg.Pause); err != nil {
-		return err
+// takeAway ends what the round has found so far, each after its grace.
+func (w *Sweeper) takeAway(ctx context.Context, r *round) {
+	for _, found := range r.unexplained {
+		if pause(ctx, max(w.cfg.Pause, w.cfg.Grace-time.Since(found.seen))) != nil {
+			return
+		}
+		w.guard(ctx, r, found.sweepTarget, func() error { return w.takeFrom(ctx, r, found) })
 	}
-	again, err := w.ask(ctx, t.role)
+	r.unexplained = nil
+}
+
+// takeFrom ends what is ours at one target and has no live grant. The target is asked once more: a grant that ended
+// between its first answer and our look at the store is gone by now.
+func (w *Sweeper) takeFrom(ctx context.Context, r *round, found stray) error {
+	again, err := w.ask(ctx, found.role)
 	if err != nil {
 		return fmt.Errorf("ask once more: %w", err)
-	}
-	unexplained := map[string]bool{}
-	for _, s := range strays {
-		unexplained[s.right] = true
 	}
 	var failed []error
 	var believed time.Time
@@ -43,9 +47,9 @@ func (w *Sweeper) takeAway(ctx context.Context, r *round, t sweepTarget, strays 
 			}
 			believed = time.Now()
 		}
-		s, err := w.sightOne(ctx, t.role, h)
-		if err == nil && unexplained[s.right] && !s.explained() {
-			err = w.adopt(ctx, r, t.role, s)
+		s, err := w.sightOne(ctx, found.role, h)
+		if err == nil && found.rights[s.right] && !s.explained() {
+			err = w.adopt(ctx, r, found.role, s)
 		}
 		if err != nil {
 			failed = append(failed, err)

@@ -45,21 +45,18 @@ func (w *Sweeper) look(ctx context.Context, r *round, t sweepTarget) error {
 	if err != nil {
 		return err
 	}
-	var strays []sighting
+	strays := map[string]bool{}
 	for _, s := range seen {
 		r.held[s.right] = true
 		if s.Ours && !s.explained() {
-			strays = append(strays, s)
+			strays[s.right] = true
 		}
 	}
 	r.asked[t.key] = asked
-	if err := w.picture(ctx, t, standing(seen), asked); err != nil {
-		return err
+	if len(strays) > 0 {
+		r.unexplained = append(r.unexplained, stray{t, strays, time.Now()})
 	}
-	if len(strays) == 0 {
-		return nil
-	}
-	return w.takeAway(ctx, r, t, strays)
+	return w.picture(ctx, t, standing(seen), asked)
 }
 
 // sight finds what the store knows about each holder. Holders are matched by their right: not every target keeps which

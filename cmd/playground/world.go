@@ -124,7 +124,7 @@ func (w *world) wire(cfg *config.Config, log *slog.Logger) error {
 	}
 	w.runner = workflows.NewRunner(w.service, workflows.RunnerConfig{Lease: lease, CallTimeout: callTimeout, MaxSleep: nap, Grace: time.Second})
 	if w.sweeper, err = workflows.NewSweeper(w.service, workflows.SweeperConfig{
-		Every: cfg.Sweep.Every, CallTimeout: callTimeout, Lease: lease, MaxSleep: nap, Holder: "playground", Chats: []string{web.Name},
+		Every: cfg.Sweep.Every, CallTimeout: callTimeout, Lease: lease, MaxSleep: nap, Grace: nap, Holder: "playground", Chats: []string{web.Name},
 	}); err != nil {
 		return err
 	}
