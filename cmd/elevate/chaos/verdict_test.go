@@ -174,7 +174,10 @@ func (e *evidence) repeats() (problems []string) {
 	for k, list := range calls {
 		slices.SortFunc(list, func(a, b call) int { return a.Came.Compare(b.Came) })
 		used := map[int]bool{}
-		undone := k.verb == deactivate && slices.ContainsFunc(e.events[k.grant], byPerson)
+		undone := 0
+		if k.verb == deactivate && slices.ContainsFunc(e.events[k.grant], byPerson) {
+			undone = 1 + len(slices.DeleteFunc(slices.Clone(calls[key{k.grant, activate}]), func(c call) bool { return c.Fault != denied }))
+		}
 		for i := 1; i < len(list); i++ {
 			before, again := list[i-1], list[i]
 			unread := slices.ContainsFunc(badLooks, func(c call) bool {
@@ -182,8 +185,8 @@ func (e *evidence) repeats() (problems []string) {
 			})
 			switch {
 			case !before.answered(), before.Fault == lie, unread:
-			case undone: // whoever was giving it takes it back too, since nobody can know which of the two calls came first
-				undone = false
+			case undone > 0: // whoever was giving it takes it back too, and reads back what the target refused
+				undone--
 			case !e.explained(used, before.Came, again.Came):
 				problems = append(problems, fmt.Sprintf("TWICE: %s of %s was called again at %s although it was answered at %s: %s\n%s",
 					k.verb, k.grant, clock(again.Came), clock(before.Came), kinds(e.events[k.grant]), e.story(before.Hold, before.Came, again.Came)))
@@ -203,10 +206,13 @@ func (e *evidence) badLooks() []call {
 	return slices.DeleteFunc(slices.Clone(e.ledger), func(c call) bool { return c.Verb != holders || c.answered() })
 }
 
-// explained finds a disruption between two times that explained nothing yet.
+// aftermath is for how long what was paused or came back may go on with what it had in hand.
+const aftermath = lease
+
+// explained finds a disruption between two times, or just before them, that explained nothing yet.
 func (e *evidence) explained(used map[int]bool, from, to time.Time) bool {
 	for i, d := range e.broken {
-		if !used[i] && d.from.Before(to) && d.to.After(from) {
+		if !used[i] && d.from.Before(to) && d.to.Add(aftermath).After(from) {
 			used[i] = true
 			return true
 		}
