@@ -269,6 +269,34 @@ func TestWhatIsOverStaysOverInAnOlderCopy(t *testing.T) {
 	}
 }
 
+// What was restored is on record, and the store may go back again.
+func TestSecondLossIsRebuiltAsTheFirst(t *testing.T) {
+	t.Parallel()
+	l := liveLives(t)
+	log, err := audit.Open(l.dir, audit.Config{Now: l.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		older := newShelf(slices.Collect(maps.Values(l.submitted))...)
+		recovered(t, recovery(t, older, l.dir), audit.Head{})
+		for i, w := range older.written {
+			w.Event.ID = fmt.Sprint("restored-", i)
+			if err := log.Append([]audit.Event{w.Event}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for fate, id := range l.fate {
+			if want, got := l.last[id], older.records[id]; text(t, got) != text(t, want) {
+				t.Errorf("%s: restored as\n%s\nwant\n%s", fate, text(t, got), text(t, want))
+			}
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStoreThatKnowsBetterIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	l := liveLives(t)

@@ -85,15 +85,20 @@ func (ts *traces) take(e audit.Entry) {
 		t = &trace{}
 		ts.byID[e.Request] = t
 	}
-	if e.Version < t.version {
-		return // of a store that had gone back and did not know it yet
+	switch {
+	case e.Version < t.version, e.Version == t.version && t.state.Terminal():
+		return // of a store that had gone back and did not know it yet, or what was restored
+	case e.Version == t.version && e.Schema == 0 && !e.To.Terminal():
+		return // no arrow
 	}
 	t.version, t.state = e.Version, ts.states[e.To]
 	switch {
 	case e.Schema > 0:
 		*t = trace{version: t.version, state: t.state, schema: e.Schema, record: ts.keep(e.Place)}
 	case e.To.Terminal():
-		t.closing = ts.keep(e.Place)
+		if e.Kind != audit.Restored || t.closing == (place{}) {
+			t.closing = ts.keep(e.Place)
+		}
 	case e.Kind == string(access.Remind):
 		t.reminded = true
 	case e.Kind == string(access.Notice):
