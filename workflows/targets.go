@@ -206,12 +206,18 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 	if current.State == access.Activating || current.State == access.Active {
 		return ErrStale // another worker has it, and its end is armed
 	}
-	if shared, err := r.sharedWith(ctx, rec); err != nil || shared != nil {
-		return cmp.Or(err, ErrStale)
-	}
 	log.Warn("an activation came too late and is undone", "state", current.State)
 	for n := 1; ; n++ {
-		err := r.takeBack(ctx, rec, receipt)
+		shared, err := r.sharedWith(ctx, rec)
+		if err == nil && shared == nil {
+			err = r.unclaimed(ctx, func(ctx context.Context) error {
+				_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
+				return err
+			})
+		}
+		if err == nil {
+			r.giveAgain(ctx, rec, log) // to a grant that began while this one was taken back
+		}
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(err, ErrStale)
 		}
@@ -222,12 +228,11 @@ func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt acces
 	}
 }
 
-// takeBack is a call to the target that no claim covers.
-func (r *Runner) takeBack(ctx context.Context, rec *access.Record, receipt access.Receipt) error {
+// unclaimed makes a call to the target that no claim covers.
+func (r *Runner) unclaimed(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallTimeout)
 	defer cancel()
-	_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
-	return err
+	return call(ctx)
 }
 
 // deactivate takes a grant away at its target and writes down what the target was read to say. A right that another
@@ -260,9 +265,13 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 	if err != nil {
 		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
 		t, err := r.notDeactivated(rec, err)
-		return r.settle(ctx, c, t, err)
+		err = r.settle(ctx, c, t, err)
+		if errors.Is(err, ErrStale) {
+			r.giveAgain(ctx, rec, log)
+		}
+		return err
 	}
-	return r.gone(ctx, c, removal)
+	return r.gone(ctx, c, removal, log)
 }
 
 // notDeactivated makes the transition of a deactivation that did not succeed.
@@ -281,10 +290,11 @@ func (r *Runner) notDeactivated(rec *access.Record, cause error) (Transition, er
 
 // gone writes down that the target was read and the access is not there. That is true of the record also where it has
 // moved on during the call (its ending was flagged overdue), so it is then closed from where it stands.
-func (r *Runner) gone(ctx context.Context, c Claim, removal access.Removal) error {
+func (r *Runner) gone(ctx context.Context, c Claim, removal access.Removal, log *slog.Logger) error {
 	t, err := r.ended(c.Record, removal)
 	err = r.settle(ctx, c, t, err)
 	if errors.Is(err, ErrStale) {
+		r.giveAgain(ctx, c.Record, log)
 		var current *access.Record
 		if current, err = r.s.cfg.Store.Get(ctx, c.Request); err != nil {
 			return err
@@ -295,7 +305,7 @@ func (r *Runner) gone(ctx context.Context, c Claim, removal access.Removal) erro
 		if t, err = r.ended(current, removal); err == nil {
 			err = r.s.take(ctx, t)
 		}
-		r.release(ctx, c, r.s.log) // the arrow was not that of the claim, which still holds the right
+		r.release(ctx, c, log) // the arrow was not that of the claim, which still holds the right
 	}
 	if err != nil {
 		return err

@@ -15,6 +15,9 @@ const (
 	// Restored records that the store had lost a request, or what became of it lately, and was given it again as the log
 	// has it. Its version is that of the last arrow before the loss.
 	Restored = "restored"
+	// GivenAgain records that a grant's access was given a second time, because the deactivation of another grant on the
+	// same right had come late.
+	GivenAgain = "given_again"
 )
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.
@@ -22,7 +25,7 @@ type Event struct {
 	// ID is given by the store: unique, and rising within one request.
 	ID string    `json:"id"`
 	At time.Time `json:"at"` // UTC
-	// Kind is the arrow's name, Refused or Restored.
+	// Kind is the arrow's name, or one of the words above.
 	Kind    string           `json:"kind"`
 	Request access.RequestID `json:"request,omitempty"`
 	Version int64            `json:"version,omitempty"`
