@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,24 +95,26 @@ func (c *Cluster) Master(key string) *Node {
 
 // owner is the master of a key's slot by the word of one node.
 func (c *Cluster) owner(n *Node, key string) *Node {
-	var all []goredis.ClusterSlot
+	var all []goredis.ClusterShard
 	slot := int64(0)
 	err := ask(n, func(client *goredis.Client) (err error) {
 		if slot, err = client.ClusterKeySlot(c.t.Context(), key).Result(); err == nil {
-			all, err = client.ClusterSlots(c.t.Context()).Result()
+			all, err = client.ClusterShards(c.t.Context()).Result()
 		}
 		return err
 	})
 	if err != nil {
 		return nil
 	}
-	for _, part := range all {
-		if slot < int64(part.Start) || slot > int64(part.End) || len(part.Nodes) == 0 {
+	for _, shard := range all {
+		if !slices.ContainsFunc(shard.Slots, func(r goredis.SlotRange) bool { return r.Start <= slot && slot <= r.End }) {
 			continue
 		}
-		for _, candidate := range c.nodes {
-			if candidate.Addr() == part.Nodes[0].Addr {
-				return candidate
+		for _, node := range shard.Nodes {
+			for _, candidate := range c.nodes {
+				if node.Role == "master" && node.Health == "online" && candidate.Addr() == net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10)) {
+					return candidate
+				}
 			}
 		}
 	}

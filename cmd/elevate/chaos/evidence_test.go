@@ -19,11 +19,12 @@ import (
 
 // evidence is what is left when all is quiet: the log, the target's ledger, what was broken, and what the API shows.
 type evidence struct {
-	events    map[access.RequestID][]audit.Event
-	ledger    []call
-	held      map[hold]given
-	broken    []disruption
-	documents map[access.RequestID]api.Request
+	events     map[access.RequestID][]audit.Event
+	givenTwice map[access.RequestID]int // how often access was given again after a late deactivation of another grant
+	ledger     []call
+	held       map[hold]given
+	broken     []disruption
+	documents  map[access.RequestID]api.Request
 }
 
 // quiet waits until every request is over and nobody holds anything, stops the replicas as a service manager does, has the
@@ -54,7 +55,8 @@ func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
 		e.ledger = append(e.ledger, g.ledger()...)
 		maps.Copy(e.held, g.holds())
 	}
-	e.events = byRequest(s, e2etest.Proved(s, s.folders()))
+	export := e2etest.Proved(s, []string{s.audit})
+	e.events, e.givenTwice = byRequest(s, export), givenAgain(s, export)
 	return e
 }
 
@@ -90,7 +92,7 @@ func (s *site) written(documents map[access.RequestID]api.Request) {
 	s.Helper()
 	s.eventually(patience, func() error {
 		var text bytes.Buffer
-		if _, err := audit.Export(&text, s.folders(), audit.JSONL, audit.Filter{}); err != nil {
+		if _, err := audit.Export(&text, []string{s.audit}, audit.JSONL, audit.Filter{}); err != nil {
 			return err
 		}
 		events := byRequest(s, text.String())
@@ -101,15 +103,6 @@ func (s *site) written(documents map[access.RequestID]api.Request) {
 		}
 		return nil
 	})
-}
-
-// folders are where the replicas keep the log.
-func (s *site) folders() []string {
-	var bots []*e2etest.Bot
-	for _, r := range s.replicas {
-		bots = append(bots, r.Bot)
-	}
-	return e2etest.AuditFolders(bots...)
 }
 
 // byRequest reads an export, in which no event may be twice. What is no arrow, such as a refusal, is left out.
@@ -220,4 +213,20 @@ func (e *evidence) grants() map[hold][]grant {
 		slices.SortFunc(list, func(a, b grant) int { return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.id, b.id)) })
 	}
 	return all
+}
+
+// givenAgain counts what the log says was given a second time.
+func givenAgain(t testing.TB, export string) map[access.RequestID]int {
+	t.Helper()
+	again := map[access.RequestID]int{}
+	for line := range strings.Lines(export) {
+		var l audit.Line
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("a line of the export: %v: %s", err, line)
+		}
+		if l.Kind == audit.GivenAgain {
+			again[l.Request]++
+		}
+	}
+	return again
 }

@@ -37,6 +37,7 @@ type site struct {
 	client   *http.Client
 	names    []string // of the people
 	roles    int      // at each target
+	audit    string   // the folder of the log, shared by all replicas
 }
 
 // replica is a bot that listens at the same address after every start.
@@ -56,6 +57,7 @@ func openSite(t *testing.T, roles int, targets map[string]*target) *site {
 	for i := range crowd {
 		s.names = append(s.names, fmt.Sprintf("p%02d", i))
 	}
+	s.audit = t.TempDir()
 	for _, name := range []string{"a", "b", "c"} {
 		r := &replica{name: name, address: fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t)), wanted: true}
 		r.Bot = e2etest.StartBot(t, s.config(r, targets))
@@ -85,6 +87,7 @@ func (s *site) config(r *replica, targets map[string]*target) string {
 http: {listen: %q}
 log: {level: warn}
 sweep: {every: %s}
+audit: {dir: %s}
 api:
   tokens:
 %speople:
@@ -92,9 +95,9 @@ api:
 %sroles:
 %spolicies:
   - {name: one, match: 'role.labels.approvals == "1"', %s, approve: [{by: 'person.id != "%s"', within: %s}]}
-  - {name: two, match: "true", %[8]s, approve: [{by: 'person.id != "%[9]s"', count: 2, within: %[10]s}]}
-auditors: person.id == "%[9]s"
-`, s.store.URL(), r.address, sweepEvery, tokens.String(), people.String(), connectors.String(), roles.String(),
+  - {name: two, match: "true", %[9]s, approve: [{by: 'person.id != "%[10]s"', count: 2, within: %[11]s}]}
+auditors: person.id == "%[10]s"
+`, s.store.URL(), r.address, sweepEvery, s.audit, tokens.String(), people.String(), connectors.String(), roles.String(),
 		`eligible: "true", duration: {max: 1h, max_total: 2h}, start_within: 30s`, auditor, undecided)
 }
 

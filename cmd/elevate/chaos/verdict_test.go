@@ -48,9 +48,6 @@ func judgeLife(id access.RequestID, events []audit.Event) (problems []string) {
 	}
 	state, version, over := access.None, int64(0), 0
 	for _, e := range events {
-		if e.Version == 0 { // no arrow: what a sweep saw, what was given again
-			continue
-		}
 		if e.Kind == audit.Restored {
 			if e.Version != version || e.From != state || e.To != state {
 				fault("was given back as %s at version %d, not as %s at version %d", e.To, e.Version, state, version)
@@ -182,7 +179,7 @@ func (e *evidence) repeats() (problems []string) {
 			undone = 1 + len(slices.DeleteFunc(slices.Clone(calls[key{k.grant, activate}]), func(c call) bool { return c.Fault != denied }))
 		}
 		if k.verb == activate { // after a late deactivation of another grant, which is on record
-			undone = len(slices.DeleteFunc(slices.Clone(e.events[k.grant]), func(ev audit.Event) bool { return ev.Kind != audit.GivenAgain }))
+			undone = e.givenTwice[k.grant]
 		}
 		for i := 1; i < len(list); i++ {
 			before, again := list[i-1], list[i]
