@@ -38,7 +38,7 @@ test: deps ## every test, with real Redis, PostgreSQL and Chromium
 .PHONY: test-race
 test-race: deps ## every test, with the race detector where timing allows it
 	@status=0; \
-	go test -timeout 10m $$(go list ./... | grep -E '$(TIMED)') || status=1; \
+	go test -p 1 -timeout 10m $$(go list ./... | grep -E '$(TIMED)') || status=1; \
 	go test -race -timeout 10m $$(go list ./... | grep -vE '$(TIMED)') || status=1; \
 	exit $$status
 
@@ -50,6 +50,7 @@ test-quick: ## the tests that need nothing but Go
 test-long: deps ## everything three times, the long chaos suite, then a minute for each fuzz target
 	go test -count 3 -timeout 90m ./...
 	go test -count 1 -timeout 90m -v ./cmd/elevate/chaos -long
+	go test -count 1 -timeout 30m -v ./storage/redis -run AcknowledgedGrants -failovers 12
 	.ci/fuzz 60s
 
 .PHONY: bench
