@@ -340,7 +340,7 @@ func (o *office) proves() {
 // recorded is what the audit log has of the story.
 var recorded = []string{
 	" refused unlinked_account", "ana submit", "ana refused self_approval", "bob approve", "elevate arm", "elevate confirm", "mei refused already_settled",
-	"dan refused justification_too_short", "dan submit", "mei deny", "elevate end", "elevate close",
+	"dan refused justification_too_short", "dan submit", "mei deny", "elevate close",
 	"dan submit", "mei approve", "elevate arm", "elevate confirm", "dan extend", "dan end", "elevate close",
 }
 
