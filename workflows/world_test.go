@@ -235,7 +235,7 @@ func (w *world) get(id access.RequestID) *access.Record {
 // eventually waits until a condition holds; the test's own time-out is the only limit that matters.
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute) // with the race detector, beside a hundred other tests
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
