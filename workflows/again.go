@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -43,7 +44,7 @@ func (r *Runner) giveOneAgain(ctx context.Context, o *access.Record, late access
 		if err == nil && getErr == nil {
 			break
 		}
-		log.Error("access could not be given again; it is tried once more", "attempt", n, "err", err)
+		log.Error("access could not be given again; it is tried once more", "attempt", n, "err", cmp.Or(err, getErr))
 		if pause(ctx, backoff(n, err)) != nil {
 			return
 		}

@@ -9,9 +9,6 @@ import (
 	"elevate/workflows/audit"
 )
 
-// Drift is the kind of event that records that a target does not list what a live grant gave.
-const Drift = "drift"
-
 // listedWithin is how long a target may take to list what it was told to give.
 const listedWithin = 30 * time.Second
 
@@ -87,7 +84,7 @@ func (w *Sweeper) report(ctx context.Context, r *round, listed *access.Record) e
 	r.log.Warn("a live grant is missing at its target; it is reported and not repaired", "request_id", rec.ID, "person", rec.Person,
 		"role", rec.Role.ID, "account", rec.Account)
 	if err := w.s.cfg.Store.Append(ctx, audit.Event{
-		At: now, Kind: Drift, Request: rec.ID, From: rec.State, To: rec.State, Actor: access.BySystem(), Person: rec.Person,
+		At: now, Kind: audit.Drift, Request: rec.ID, From: rec.State, To: rec.State, Actor: access.BySystem(), Person: rec.Person,
 		Role: rec.Role.ID, Connector: rec.Role.Connector, Reason: reason,
 		Detail: map[string]string{"account": rec.Account, "asked": stamp(r.asked[targetKey(rec.Role)]), "ends_at": stamp(rec.EndsAt)},
 	}); err != nil {

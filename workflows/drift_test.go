@@ -11,6 +11,7 @@ import (
 	"elevate/connectors/demo"
 	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/audit"
 )
 
 func TestAMissingGrantIsReportedOnceAndNotRepaired(t *testing.T) {
@@ -25,7 +26,7 @@ func TestAMissingGrantIsReportedOnceAndNotRepaired(t *testing.T) {
 	w.sweepsAgain(m, "db")
 	var drift int
 	for _, e := range w.events("") {
-		if e.Kind != workflows.Drift {
+		if e.Kind != audit.Drift {
 			continue
 		}
 		if drift++; e.Request != gone.ID || e.Person != "ana" || e.Detail["account"] != "ana" || e.Actor.Person != access.System {

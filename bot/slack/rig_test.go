@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"context"
 	"fmt"
 	"html"
 	"net/http"
@@ -173,20 +172,7 @@ func (r *rig) Break(down bool) {
 	}
 }
 
-func (r *rig) Await(is func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
+func (r *rig) Await(is func() bool) bool { return bottest.Await(20*time.Second, is) }
 
 func seen(v *slackfake.View) bottest.Shown {
 	return bottest.Shown{Text: read(v.Blocks()), Buttons: labels(v.Blocks()), Native: v}

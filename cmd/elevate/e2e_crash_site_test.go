@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -211,60 +209,13 @@ func (s *site) evidence(ids []access.RequestID) map[access.RequestID][]audit.Eve
 	for _, b := range s.bots {
 		b.Stop()
 	}
-	var flags []string
-	for _, dir := range s.folders() {
-		flags = append(flags, "--dir", dir)
-	}
-	out := e2etest.Elevate(s, s.bots[0].Dir, append([]string{"audit", "verify"}, flags...)...)
-	if out.Code != 0 || !strings.Contains(out.Stdout, "proved: whole and unchanged") {
-		s.Errorf("the audit log is not proved: %d\n%s%s", out.Code, out.Stdout, out.Stderr)
-	}
-	out = e2etest.Elevate(s, s.bots[0].Dir, append([]string{"audit", "export"}, flags...)...)
-	if out.Code != 0 {
-		s.Errorf("the audit log is not exported: %d\n%s", out.Code, out.Stderr)
-	}
-	return byRequest(s, out.Stdout)
+	return e2etest.Events(s, e2etest.Proved(s, e2etest.AuditFolders(s.bots...)))
 }
 
 // events are those in the log as it is now.
 func (s *site) events() map[access.RequestID][]audit.Event {
 	s.Helper()
-	var text bytes.Buffer
-	if _, err := audit.Export(&text, s.folders(), audit.JSONL, audit.Filter{}); err != nil {
-		s.Fatal(err)
-	}
-	return byRequest(s, text.String())
-}
-
-// folders are where the replicas keep the log; one that has not kept it yet has none.
-func (s *site) folders() []string {
-	var dirs []string
-	for _, b := range s.bots {
-		dir := filepath.Join(b.Dir, "audit")
-		if _, err := os.Stat(dir); err == nil {
-			dirs = append(dirs, dir)
-		}
-	}
-	return dirs
-}
-
-// byRequest reads an export, in which no event may be twice.
-func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
-	t.Helper()
-	events := map[access.RequestID][]audit.Event{}
-	seen := map[string]bool{}
-	for line := range strings.Lines(export) {
-		var e audit.Line
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatalf("a line of the export: %v: %s", err, line)
-		}
-		if seen[e.ID] {
-			t.Fatalf("the event %s is in the log twice", e.ID)
-		}
-		seen[e.ID] = true
-		events[e.Request] = append(events[e.Request], e.Event)
-	}
-	return events
+	return e2etest.Logged(s, e2etest.AuditFolders(s.bots...))
 }
 
 // together runs subtests side by side, all of them at once: they mostly wait.

@@ -13,8 +13,8 @@ import (
 
 	"elevate/bot/api"
 	"elevate/cmd/elevate/e2etest"
-	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/audit"
 )
 
 // swept is the bot between a real Redis and a real PostgreSQL, sweeping often.
@@ -145,7 +145,7 @@ func (s *swept) evidence(n int) {
 	}
 	out = e2etest.Elevate(s, s.bot.Dir, "audit", "export", "--dir", dir)
 	told := 0
-	for _, events := range byRequest(s, out.Stdout) {
+	for _, events := range e2etest.Events(s, out.Stdout) {
 		if len(events) > 1 && events[0].Kind == string(access.Adopt) {
 			told++
 			if last := events[len(events)-1]; last.To != access.Ended || last.Actor.Person != access.System {
@@ -175,7 +175,7 @@ func TestWhatIsTakenAwayByHandIsReported(t *testing.T) {
 	}
 	s.bot.Stop()
 	out := e2etest.Elevate(t, s.bot.Dir, "audit", "export", "--dir", filepath.Join(s.bot.Dir, "audit"))
-	if n := strings.Count(out.Stdout, `"kind":"`+workflows.Drift+`"`); n != 1 {
+	if n := strings.Count(out.Stdout, `"kind":"`+audit.Drift+`"`); n != 1 {
 		t.Errorf("it is on record %d times", n)
 	}
 }

@@ -96,8 +96,7 @@ func ending(ctx context.Context, s *redis.Store, who string) error {
 	next := *r
 	for _, a := range []access.Arrow{access.Accept, access.Arm, access.Confirm, access.End} {
 		if a == access.Accept {
-			next.State, next.Version, next.ApprovedAt, next.StartBy = access.Approved, 2, now, now.Add(time.Hour)
-			next.Decisions = []access.Decision{decision("bob", access.Approve)}
+			next = *accepted(r)
 		} else {
 			next = *onward(&next, a)
 		}

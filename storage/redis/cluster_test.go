@@ -11,7 +11,7 @@ import (
 )
 
 // patientWait is as durable as a replica, on a machine that is busy with other tests.
-func patientWait(c *redis.Config) { c.Wait = redis.Wait{Replicas: 1, Timeout: 10 * time.Second} }
+func patientWait(c *redis.Config) { c.Wait = patiently }
 
 func TestClusterKeepsThePromise(t *testing.T) {
 	t.Parallel()

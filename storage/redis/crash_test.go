@@ -21,21 +21,15 @@ type writer struct {
 
 func (w *writer) run(ctx context.Context, s *redis.Store, name string) {
 	for i := 0; ctx.Err() == nil; i++ {
-		now := time.Now()
-		r := &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, DecideBy: now.Add(time.Hour),
-			Request: access.Request{Requester: "ana", Person: "ana", Account: fmt.Sprintf("%s-%d", name, i), SubmittedAt: now,
-				Duration: time.Hour, Role: access.Role{ID: "db-admin", Connector: "pg"}}}
-		r.ID = s.NewID(now, r.Right())
+		r := fresh(s, fmt.Sprintf("%s-%d", name, i))
 		if !w.take(ctx, s, access.Submit, access.None, r) {
 			return
 		}
-		next := *r
-		next.State, next.Version, next.ApprovedAt, next.StartBy = access.Approved, 2, now, now.Add(time.Hour)
-		next.Decisions = []access.Decision{decision("bob", access.Approve)}
-		if !w.take(ctx, s, access.Accept, access.Pending, &next) {
+		next := accepted(r)
+		if !w.take(ctx, s, access.Accept, access.Pending, next) {
 			return
 		}
-		if !w.take(ctx, s, access.Arm, access.Approved, armed(&next)) {
+		if !w.take(ctx, s, access.Arm, access.Approved, armed(next)) {
 			return
 		}
 	}

@@ -24,25 +24,13 @@ const (
 	again = 5 * time.Millisecond
 )
 
-// fresh is a request that was not submitted yet.
-func fresh(s *redis.Store, account string) *access.Record {
-	now := time.Now()
-	r := &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, DecideBy: now.Add(time.Hour),
-		Request: access.Request{Requester: "ana", Person: "ana", Account: account, SubmittedAt: now, Duration: time.Hour,
-			Role: access.Role{ID: "db-admin", Connector: "pg"}}}
-	r.ID = s.NewID(now, r.Right())
-	return r
-}
-
 // life is how a request gets from its submission to where the target is to be called.
 func life(r *access.Record) []workflows.Transition {
-	now, next := time.Now(), *r
-	next.State, next.Version, next.ApprovedAt, next.StartBy = access.Approved, 2, now, now.Add(time.Hour)
-	next.Decisions = []access.Decision{decision("bob", access.Approve)}
+	next := accepted(r)
 	return []workflows.Transition{
 		transition(access.Submit, access.None, r),
-		transition(access.Accept, access.Pending, &next),
-		transition(access.Arm, access.Approved, armed(&next)),
+		transition(access.Accept, access.Pending, next),
+		transition(access.Arm, access.Approved, armed(next)),
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package redis is the store: every arrow is one Lua script, so that a request, its timers, its event and the notes to
-// tell are written together or not at all. Timers are sorted sets, claimed with a lease and a fencing number. It
+// Package redis is the store: every arrow is taken within a Lua script, by a rule of its own, so that a request, its timers,
+// its event and the notes to tell are written together or not at all. Timers are sorted sets, claimed with a lease and a fencing number. It
 // decides nothing: which arrow is taken, and why, is the business of workflows; the scripts only hold the table of
 // arrows and a second line of defence behind it.
 //

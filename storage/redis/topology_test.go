@@ -30,20 +30,32 @@ func client(t testing.TB, r *storagetest.Redis) *goredis.Client {
 	return c
 }
 
+// fresh is a request that was not submitted yet.
+func fresh(s *redis.Store, account string) *access.Record {
+	now := time.Now()
+	r := &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, DecideBy: now.Add(time.Hour),
+		Request: access.Request{Requester: "ana", Person: "ana", Account: account, SubmittedAt: now, Duration: time.Hour,
+			Role: access.Role{ID: "db-admin", Connector: "pg"}}}
+	r.ID = s.NewID(now, r.Right())
+	return r
+}
+
+// accepted is a fresh request after bob's approval.
+func accepted(r *access.Record) *access.Record {
+	next := *r
+	next.State, next.Version, next.ApprovedAt, next.StartBy = access.Approved, 2, r.SubmittedAt, r.SubmittedAt.Add(time.Hour)
+	next.Decisions = []access.Decision{decision("bob", access.Approve)}
+	return &next
+}
+
 // approved stores a request that is ready to be armed.
 func approved(t testing.TB, s *redis.Store) *access.Record {
 	t.Helper()
-	now := time.Now()
-	r := &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, DecideBy: now.Add(time.Hour),
-		Request: access.Request{Requester: "ana", Person: "ana", Account: "ana", SubmittedAt: now, Duration: time.Hour,
-			Role: access.Role{ID: "db-admin", Connector: "pg"}}}
-	r.ID = s.NewID(now, r.Right())
+	r := fresh(s, "ana")
 	take(t, s, access.Submit, access.None, r)
-	next := *r
-	next.State, next.Version, next.ApprovedAt, next.StartBy = access.Approved, 2, now, now.Add(time.Hour)
-	next.Decisions = []access.Decision{{Verdict: access.Approve, By: access.Actor{Person: "bob"}, At: now}}
-	take(t, s, access.Accept, access.Pending, &next)
-	return &next
+	next := accepted(r)
+	take(t, s, access.Accept, access.Pending, next)
+	return next
 }
 
 func transition(a access.Arrow, from access.State, r *access.Record) workflows.Transition {

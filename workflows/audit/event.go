@@ -18,6 +18,8 @@ const (
 	// GivenAgain records that a grant's access was given a second time, because the deactivation of another grant on the
 	// same right had come late.
 	GivenAgain = "given_again"
+	// Drift records that a target does not list what a live grant gave.
+	Drift = "drift"
 )
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.

@@ -1,14 +1,11 @@
 package chaos_test
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"elevate/bot/api"
@@ -55,8 +52,8 @@ func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
 		e.ledger = append(e.ledger, g.ledger()...)
 		maps.Copy(e.held, g.holds())
 	}
-	export := e2etest.Proved(s, []string{s.audit})
-	e.events, e.givenTwice = byRequest(s, export), givenAgain(s, export)
+	logged := e2etest.Events(s, e2etest.Proved(s, []string{s.audit}))
+	e.events, e.givenTwice = steps(logged), givenAgain(logged)
 	return e
 }
 
@@ -91,11 +88,7 @@ func (s *site) swept(targets []*target) {
 func (s *site) written(documents map[access.RequestID]api.Request) {
 	s.Helper()
 	s.eventually(patience, func() error {
-		var text bytes.Buffer
-		if _, err := audit.Export(&text, []string{s.audit}, audit.JSONL, audit.Filter{}); err != nil {
-			return err
-		}
-		events := byRequest(s, text.String())
+		events := steps(e2etest.Logged(s, []string{s.audit}))
 		for id, d := range documents {
 			if n := len(events[id]); n == 0 || events[id][n-1].Version < d.Version {
 				return fmt.Errorf("the log does not have version %d of %s: %s", d.Version, id, kinds(events[id]))
@@ -105,25 +98,30 @@ func (s *site) written(documents map[access.RequestID]api.Request) {
 	})
 }
 
-// byRequest reads an export, in which no event may be twice. What is no arrow, such as a refusal, is left out.
-func byRequest(t testing.TB, export string) map[access.RequestID][]audit.Event {
-	t.Helper()
-	events := map[access.RequestID][]audit.Event{}
-	ids := map[string]bool{}
-	for line := range strings.Lines(export) {
-		var l audit.Line
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Fatalf("a line of the export: %v: %s", err, line)
-		}
-		if ids[l.ID] {
-			t.Errorf("the event %s is in the log twice", l.ID)
-		}
-		ids[l.ID] = true
-		if l.Version > 0 {
-			events[l.Request] = append(events[l.Request], l.Event)
+// steps leaves out what is no arrow, such as a refusal.
+func steps(logged map[access.RequestID][]audit.Event) map[access.RequestID][]audit.Event {
+	steps := map[access.RequestID][]audit.Event{}
+	for id, events := range logged {
+		for _, e := range events {
+			if e.Version > 0 {
+				steps[id] = append(steps[id], e)
+			}
 		}
 	}
-	return events
+	return steps
+}
+
+// givenAgain counts what was given a second time.
+func givenAgain(logged map[access.RequestID][]audit.Event) map[access.RequestID]int {
+	again := map[access.RequestID]int{}
+	for id, events := range logged {
+		for _, e := range events {
+			if e.Kind == audit.GivenAgain {
+				again[id]++
+			}
+		}
+	}
+	return again
 }
 
 // arrows counts what happened, endings by what the target had.
@@ -213,20 +211,4 @@ func (e *evidence) grants() map[hold][]grant {
 		slices.SortFunc(list, func(a, b grant) int { return cmp.Or(a.from.Compare(b.from), cmp.Compare(a.id, b.id)) })
 	}
 	return all
-}
-
-// givenAgain counts what the log says was given a second time.
-func givenAgain(t testing.TB, export string) map[access.RequestID]int {
-	t.Helper()
-	again := map[access.RequestID]int{}
-	for line := range strings.Lines(export) {
-		var l audit.Line
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Fatalf("a line of the export: %v: %s", err, line)
-		}
-		if l.Kind == audit.GivenAgain {
-			again[l.Request]++
-		}
-	}
-	return again
 }

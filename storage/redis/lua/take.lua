@@ -16,6 +16,8 @@
 -- FIELDS: where each stands behind the place at of its arrow.
 local ARROW, TOKEN, ID, FROM, TO, VERSION, DOC, EVENT, TIMER, FENCE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 local SUBMITTED, ENDS, OVERDUE, RIGHT, CONNECTOR, PERSON, REQUESTER, ROLE, TIMERS, NOTES = 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+-- What is stored of a record (t.old), in the order it is read.
+local OLD_STATE, OLD_VERSION, OLD_TOKENS, OLD_ENDS, OLD_RIGHT, OLD_PERSON, OLD_REQUESTER, OLD_TIMERS = 1, 2, 3, 4, 5, 6, 7, 8
 local TERMINAL = {denied = true, cancelled = true, lapsed = true, failed = true, ended = true}
 local HOLDS = {activating = true, active = true, deactivating = true}
 -- Without these timers access could stay for ever, whatever the document says.

@@ -1,8 +1,5 @@
 -- taken.lua is the end of the program that take.lua begins; the rules of the arrows stand between them.
 
--- What is stored of a record, in the order it is read.
-local OLD_STATE, OLD_VERSION, OLD_TOKENS, OLD_ENDS, OLD_RIGHT, OLD_PERSON, OLD_REQUESTER, OLD_TIMERS = 1, 2, 3, 4, 5, 6, 7, 8
-
 -- read gives the arrows of a call: where in ARGV each stands (at), its record's key, what is stored of it (old), and the
 -- claim it finishes (held), with whether others wait for that.
 local function read()
