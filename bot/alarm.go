@@ -21,6 +21,7 @@ type AlarmStore interface {
 	// Overdue gives the records whose ending is overdue, the longest overdue first.
 	Overdue(ctx context.Context) ([]*access.Record, error)
 	Once(ctx context.Context, key string, value []byte, ttl time.Duration) (stored []byte, first bool, err error)
+	Recall(ctx context.Context, key string) ([]byte, error)
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
@@ -115,7 +116,7 @@ func alarmKey(connector string) string { return "alarm/" + connector }
 // recall finds the alarms that were on before the start.
 func (a *Alarm) recall(ctx context.Context) error {
 	for _, connector := range a.cfg.Connectors {
-		kept, _, err := a.cfg.Store.Once(ctx, alarmKey(connector), []byte(alarmOff), time.Second)
+		kept, err := a.cfg.Store.Recall(ctx, alarmKey(connector))
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,15 @@ func (w *ward) Once(_ context.Context, key string, value []byte, ttl time.Durati
 	return value, true, nil
 }
 
+func (w *ward) Recall(_ context.Context, key string) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at, ok := w.ends[key]; ok && time.Now().Before(at) {
+		return []byte(w.kept[key]), nil
+	}
+	return nil, nil
+}
+
 func (w *ward) Put(_ context.Context, key string, value []byte, ttl time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

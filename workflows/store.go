@@ -219,6 +219,8 @@ type Events interface {
 type Memory interface {
 	// Once stores value under key for ttl where there is none, and gives what is stored; first tells whether it is ours.
 	Once(ctx context.Context, key string, value []byte, ttl time.Duration) (stored []byte, first bool, err error)
+	// Recall gives the value under a key; nil where there is none.
+	Recall(ctx context.Context, key string) ([]byte, error)
 	// Put replaces the value under a key.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// Hold takes or renews a named lease for a holder; false while another holds it.

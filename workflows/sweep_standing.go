@@ -44,8 +44,8 @@ func standingKey(role access.RoleID) string { return "standing:" + string(role) 
 // standing reads the last picture of a role.
 func (s *Service) standing(ctx context.Context, role access.RoleID) (Standing, error) {
 	var p Standing
-	stored, _, err := s.cfg.Store.Once(ctx, standingKey(role), []byte("{}"), time.Minute) // the memory has no plain reading
-	if err == nil {
+	stored, err := s.cfg.Store.Recall(ctx, standingKey(role))
+	if err == nil && stored != nil {
 		err = json.Unmarshal(stored, &p)
 	}
 	if err != nil {

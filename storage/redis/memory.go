@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // Once stores a value where there is none, and gives what is stored.
@@ -24,6 +27,19 @@ func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Dur
 		return []byte(f[1]), f[0] == "first", nil
 	}
 	return nil, false, fmt.Errorf("redis: %w", unknown(ask, f[0]))
+}
+
+// Recall gives the value under a key.
+func (s *Store) Recall(ctx context.Context, key string) ([]byte, error) {
+	stored, err := s.client.Get(ctx, s.memory(key)).Result()
+	if errors.Is(err, goredis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redis: recall: %w", err)
+	}
+	_, value, _ := strings.Cut(stored, " ") // behind the token of the attempt that stored it
+	return []byte(value), nil
 }
 
 // Put replaces the value under a key.

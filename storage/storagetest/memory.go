@@ -16,6 +16,7 @@ func memoryChecks() []check {
 		{name: "OnceHasOneFirst", run: onceHasOneFirst},
 		{name: "MemoryEnds", run: memoryEnds},
 		{name: "PutReplaces", run: putReplaces},
+		{name: "RecallGivesWhatIsKept", run: recallGivesWhatIsKept},
 		{name: "HoldHasOneHolder", run: holdHasOneHolder},
 		{name: "HoldEnds", run: holdEnds},
 		{name: "DropIsForTheHolder", run: dropIsForTheHolder},
@@ -113,4 +114,22 @@ func dropIsForTheHolder(e *env) {
 	e.ok(e.Drop(e.Context(), "digest", "one"), "drop")
 	want(e, "hold after a drop", e.hold("digest", "two", time.Hour), true)
 	e.ok(e.Drop(e.Context(), "nothing", "one"), "drop of what nobody holds")
+}
+
+func recallGivesWhatIsKept(e *env) {
+	recalled := func() []byte {
+		e.Helper()
+		value, err := e.Recall(e.Context(), "k")
+		e.ok(err, "recall")
+		return value
+	}
+	if got := recalled(); got != nil {
+		e.Errorf("what was never stored is recalled as %q", got)
+	}
+	e.once("k", "a b\x00\xff", time.Hour)
+	want(e, "recalled after once", string(recalled()), "a b\x00\xff")
+	e.ok(e.Put(e.Context(), "k", nil, time.Hour), "put")
+	if got := recalled(); got == nil || len(got) > 0 {
+		e.Errorf("what is kept empty is recalled as %v", got)
+	}
 }
