@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"elevate/cmd/elevate/e2etest"
 )
 
 // emulatorScript chooses a person and a place on the emulator's page, and shows there what the page itself cannot show:
@@ -40,14 +42,7 @@ func openCamera(t *testing.T) *camera {
 	if err != nil {
 		t.Fatal("no chromium: install Debian's package chromium, or unset ELEVATE_SCREENSHOTS")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, end := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(end)
-	ctx, end = chromedp.NewContext(ctx)
-	t.Cleanup(end)
+	ctx := e2etest.Browser(t, path)
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1180, 900)); err != nil {
 		t.Fatal(err)
 	}

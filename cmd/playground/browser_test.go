@@ -18,6 +18,8 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"elevate/cmd/elevate/e2etest"
 )
 
 // patience is how long the page may take to show what it should.
@@ -100,14 +102,7 @@ func open(t *testing.T, address string, width, height int64) *tab {
 	} else if err != nil {
 		t.Skip("no chromium: install Debian's package chromium to try the page in it")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, end := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(end)
-	ctx, end = chromedp.NewContext(ctx)
-	t.Cleanup(end)
+	ctx := e2etest.Browser(t, path)
 	x := &tab{T: t, ctx: ctx}
 	complaints := overhear(t, ctx)
 	t.Cleanup(func() {
