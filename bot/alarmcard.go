@@ -96,7 +96,7 @@ func (b *Bot) planAlarm(ctx context.Context, chat string, n workflows.Note, refs
 func alarmed(refs map[string]string) []string {
 	to := map[string]bool{}
 	for name, ref := range refs {
-		if rest, ok := strings.CutPrefix(name, refAlarm); ok && ref != unsent {
+		if rest, ok := strings.CutPrefix(name, refAlarm); ok && !passedOver(ref) {
 			_, whom, _ := strings.Cut(rest, "/")
 			to[whom] = true
 		}

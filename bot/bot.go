@@ -33,6 +33,8 @@ type Config struct {
 	Directory workflows.Directory // required
 	// Channel is where the messages of a policy's requests go in a chat; empty: nowhere there. Nil: nowhere.
 	Channel func(policy, chat string) string
+	// Chats are those that people use. Where there are several, cards say in which of them somebody decided.
+	Chats []string
 	// Location is the zone of times in plain text, which no chat can turn into the reader's own. Nil: UTC.
 	Location *time.Location
 	// Administrators are told of endings that are overdue. Nil: there are none.

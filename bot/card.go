@@ -18,6 +18,10 @@ type Card struct {
 	// Summary is what a notification shows and a screen reader reads: plain text, one or two sentences.
 	Summary string
 	Parts   []Part
+	// Request is the request whose message this is; empty on cards that only speak of one. Where a chat can show one message
+	// differently to several people, it shows to each of Viewers what Bot.View gives for them.
+	Request access.RequestID
+	Viewers []access.PersonID
 }
 
 // Part is one piece of a card: Text, Facts, Quote, Buttons, Item, Heading or Divider.
@@ -113,6 +117,7 @@ const (
 	ActExtend  Action = "extend"  // opens the form for how long
 	ActRequest Action = "request" // opens the empty request form; carries nothing
 	ActAgain   Action = "again"   // opens the request form filled in like an earlier request
+	ActView    Action = "view"    // shows a request's message again, where a chat has put something in its place
 )
 
 // Style is a button's weight.

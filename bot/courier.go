@@ -133,7 +133,7 @@ func (c *Courier) step(ctx context.Context, e *workflows.Errand) bool {
 		c.putOff(ctx, *e, wait, nil)
 		return false
 	}
-	if len(todo) == 1 && refs[todo[0].Name] != unsent {
+	if len(todo) == 1 && !passedOver(refs[todo[0].Name]) {
 		return c.told(ctx, e, refs)
 	}
 	// There is more to send, or something to send instead of what the chat refused.
@@ -164,7 +164,7 @@ func (c *Courier) plan(ctx context.Context, e workflows.Errand) ([]Message, erro
 // settled tells whether nothing is left to send of a message.
 func settled(m Message, refs map[string]string) bool {
 	ref := refs[m.Name]
-	if ref == "" || ref == unsent || !m.Update {
+	if ref == "" || passedOver(ref) || !m.Update {
 		return ref != ""
 	}
 	shown, err := strconv.ParseInt(refs[versionOf(m.Name)], 10, 64)
@@ -195,7 +195,7 @@ func (c *Courier) send(ctx context.Context, topic string, m Message, refs map[st
 	switch {
 	case errors.As(err, &refusal) && refusal.Final:
 		c.log.Error("the chat refuses a message for good; it is passed over", "topic", topic, "message", m.Name, "channel", m.To.Channel, "person", m.To.Person, "err", err)
-		ref = cmp.Or(refs[m.Name], unsent)
+		ref = cmp.Or(refs[m.Name], refused)
 	case err != nil:
 		return nil, err
 	case ref == "":

@@ -154,7 +154,7 @@ func (b *Bot) Home(ctx context.Context, who Who) Card {
 	if sorry != nil {
 		return *sorry
 	}
-	c, err := b.page(ctx, p, Card{Name: "home", Title: "Elevate"}, homeRoom, nil)
+	c, err := b.page(ctx, who, p, Card{Name: "home", Title: "Elevate"}, homeRoom, nil)
 	if err != nil {
 		return *b.sorry(err, who, "home").Card
 	}
@@ -162,7 +162,7 @@ func (b *Bot) Home(ctx context.Context, who Who) Card {
 }
 
 // page fills a card with what concerns a person. Lead is said first, where there is something to say.
-func (b *Bot) page(ctx context.Context, p access.Person, c Card, all room, lead []Span) (Card, error) {
+func (b *Bot) page(ctx context.Context, who Who, p access.Person, c Card, all room, lead []Span) (Card, error) {
 	m, err := b.gather(ctx, p.ID)
 	if err != nil {
 		return Card{}, err
@@ -193,7 +193,7 @@ func (b *Bot) page(ctx context.Context, p access.Person, c Card, all room, lead 
 	if m.moreRecent {
 		s.add(Text{Small: true, Spans: say("Older ones are in the audit log.")})
 	}
-	s.add(Text{Small: true, Spans: say("In any channel: ", Mono("/elevate ROLE 1h why you need it"), ", or ", Mono("/elevate help"))})
+	s.add(Text{Small: true, Spans: say("In any channel: ", Mono(calling(who.Chat)+" ROLE 1h why you need it"), ", or ", Mono(calling(who.Chat)+" help"))})
 	return fitTo(s.Card, all), nil
 }
 

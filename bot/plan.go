@@ -31,10 +31,14 @@ const (
 	refRequest = "request"
 	refCopy    = "request/"
 	refDigest  = "digest"
-	// unsent stands for a reference where a message will not be sent: nobody is there to read it, or the chat refused
-	// it for good.
-	unsent = "-"
+	// Two words stand for a reference where a message will not be sent: nobody is there to read it, or the chat refused it
+	// for good.
+	unsent  = "-"
+	refused = "!"
 )
+
+// passedOver tells whether there is a message behind a reference.
+func passedOver(ref string) bool { return ref == unsent || ref == refused }
 
 // old is how late a digest may come: the next one is due then.
 const old = 20 * time.Hour
@@ -44,7 +48,7 @@ const old = 20 * time.Hour
 func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access.Record, refs map[string]string) []Message {
 	v := b.look(ctx, r)
 	channel := b.cfg.Channel(r.Policy, chat)
-	if refs[refRequest] == unsent {
+	if passedOver(refs[refRequest]) {
 		channel = "" // the channel refused the message: those who may decide are told personally
 	}
 	answers, readers := v.answers(n, channel, refs), v.readers(n)
@@ -58,11 +62,29 @@ func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access
 	messages := append(v.copies(channel, refs), answers...)
 	for _, to := range readers {
 		// Each has buttons of their own.
-		if card, ok := v.personalCard(n, to, b.cfg.Service.Allowed(ctx, to, r)); ok {
-			messages = append(messages, Message{Name: "told/" + name(n) + "/" + string(to), To: Address{Person: to}, Card: card})
+		card, ok := v.personalCard(n, to, b.cfg.Service.Allowed(ctx, to, r))
+		if !ok {
+			continue
+		}
+		m := Message{Name: "told/" + name(n) + "/" + string(to), To: Address{Person: to}, Card: card}
+		messages = append(messages, m)
+		if refs[m.Name] == refused && channel != "" {
+			messages = append(messages, Message{Name: m.Name + "/instead", To: Address{Channel: channel, Thread: refs[refRequest]}, Card: v.insteadCard(to, card)})
 		}
 	}
 	return messages
+}
+
+// insteadCard calls somebody below the request's message whom the chat would not take a personal message to.
+func (v view) insteadCard(to access.PersonID, personal Card) Card {
+	who := v.who(to)
+	who.Mention = true
+	buttons := slices.DeleteFunc(slices.Clone(personal.Parts), func(p Part) bool { _, ok := p.(Buttons); return !ok })
+	parts := []Part{
+		Text{Spans: say(who, ": ", Strong(personal.Title), ".")},
+		Text{Small: true, Spans: say("Elevate could not tell you so personally here. Add its app for yourself, and it will; ", Mono("/elevate mine"), " shows what you hold.")},
+	}
+	return fit(Card{Name: "instead", Summary: v.called(to) + ": " + personal.Title + ".", Parts: append(parts, buttons...)})
 }
 
 // name tells one note of a topic from another: the same kind may come again.

@@ -2,8 +2,10 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"elevate/workflows"
 	"elevate/workflows/access"
 )
 
@@ -14,8 +16,35 @@ const (
 	mentionedLater   = 10
 )
 
-// requestCard is the message of a request, true in every state: what is asked for, where it stands, who may decide.
+// requestCard is the message of a request as everybody sees it.
 func (v view) requestCard() Card {
+	c := v.message(v.sharedButtons())
+	c.Request, c.Viewers = v.ID, v.viewers()
+	return c
+}
+
+// requestCardFor is the message of a request as one person sees it: with the buttons that are theirs.
+func (v view) requestCardFor(may workflows.May) Card {
+	c := v.message(append(v.ownButtons(may), v.detailsButton()))
+	c.Request = v.ID
+	return c
+}
+
+// viewers are those whose buttons are others than everybody's.
+func (v view) viewers() []access.PersonID {
+	if v.State.Terminal() {
+		return nil
+	}
+	people := []access.PersonID{v.Requester, v.Person}
+	for _, p := range v.approvers {
+		people = append(people, p.ID)
+	}
+	slices.Sort(people)
+	return slices.DeleteFunc(slices.Compact(people), func(p access.PersonID) bool { return p == access.System })
+}
+
+// message is true in every state: what is asked for, where it stands, who may decide.
+func (v view) message(buttons []Button) Card {
 	c := Card{
 		Name:    "request",
 		Title:   v.title("Access request "),
@@ -23,7 +52,7 @@ func (v view) requestCard() Card {
 		Parts:   []Part{v.status(), v.asks(), Quote{v.Justification}},
 	}
 	c.Parts = append(c.Parts, v.reasons()...)
-	c.Parts = append(c.Parts, v.facts(true), Buttons{v.sharedButtons()}, v.foot())
+	c.Parts = append(c.Parts, v.facts(true), Buttons{buttons}, v.foot())
 	return fit(c)
 }
 

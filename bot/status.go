@@ -139,7 +139,7 @@ func (v view) closedBy() []Span {
 	if v.Closed == nil {
 		return nil
 	}
-	return say(" by ", v.who(v.Closed.Person), v.at(v.ClosedAt))
+	return say(" by ", v.who(v.Closed.Person), v.where(*v.Closed), v.at(v.ClosedAt))
 }
 
 // endedBy says who ended the access early.
@@ -147,7 +147,7 @@ func (v view) endedBy() []Span {
 	if !v.endedEarly() {
 		return nil
 	}
-	return say(" early by ", v.who(v.Closed.Person))
+	return say(" early by ", v.who(v.Closed.Person), v.where(*v.Closed))
 }
 
 // at says when something happened.

@@ -23,16 +23,16 @@ func (v view) threadCard(n workflows.Note) (Card, bool) {
 func (v view) threadParts(n workflows.Note) []Part {
 	switch n.Kind {
 	case workflows.NoteVoted:
-		return told(n.Reason, "Approved by ", v.who(n.Actor.Person), ". More approvals are needed.")
+		return told(n.Reason, "Approved by ", v.who(n.Actor.Person), v.where(n.Actor), ". More approvals are needed.")
 	case workflows.NoteApproved:
 		if n.Actor.Person == access.System {
 			return told("", "Approved by ", v.approver(n.Actor.Person), ".")
 		}
-		return told(n.Reason, "Approved by ", v.who(n.Actor.Person), ".")
+		return told(n.Reason, "Approved by ", v.who(n.Actor.Person), v.where(n.Actor), ".")
 	case workflows.NoteDenied:
-		return told(n.Reason, "Denied by ", v.who(n.Actor.Person), ". No access was granted.")
+		return told(n.Reason, "Denied by ", v.who(n.Actor.Person), v.where(n.Actor), ". No access was granted.")
 	case workflows.NoteCancelled:
-		return told(n.Reason, "Cancelled by ", v.who(n.Actor.Person), ". No access was granted.")
+		return told(n.Reason, "Cancelled by ", v.who(n.Actor.Person), v.where(n.Actor), ". No access was granted.")
 	case workflows.NoteLapsed:
 		return told("", "Lapsed: ", v.lapsedWhy(), " No access was granted. ", v.who(v.Requester), " can ask again.")
 	case workflows.NoteActive:
@@ -40,7 +40,7 @@ func (v view) threadParts(n workflows.Note) []Part {
 	case workflows.NoteFailed:
 		return told(n.Reason, "The target did not give the access; nothing was granted.")
 	case workflows.NoteExtended:
-		return told("", "Extended by ", v.who(n.Actor.Person), ", until ", When(n.EndsAt, DateTime), ".")
+		return told("", "Extended by ", v.who(n.Actor.Person), v.where(n.Actor), ", until ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteRestored:
 		return told("", "Elevate lost its memory of this and rebuilt it from its audit log. The access ends as promised, at ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteOverdue:

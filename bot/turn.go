@@ -113,9 +113,9 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 	case verbRequest:
 		return b.typedRequest(ctx, who, p, c)
 	case verbHelp:
-		return Answer{Card: ptr(helpCard())}, nil
+		return Answer{Card: ptr(helpCard(who.Chat))}, nil
 	case verbMine:
-		return b.mineAnswer(ctx, p, nil)
+		return b.mineAnswer(ctx, who, p, nil)
 	case verbRoles:
 		card, err := b.rolesCard(ctx, p, c.text)
 		return Answer{Card: &card}, err
@@ -125,21 +125,21 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 		return b.private("missing", "A second factor in chat is not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
 	}
 	if c.id == "" {
-		return b.whichRequest(ctx, p, c)
+		return b.whichRequest(ctx, who, p, c)
 	}
 	return b.act(ctx, who, p, c)
 }
 
 // whichRequest asks for the id that a command needs, and shows what there is to choose from.
-func (b *Bot) whichRequest(ctx context.Context, p access.Person, c command) (Answer, error) {
+func (b *Bot) whichRequest(ctx context.Context, who Who, p access.Person, c command) (Answer, error) {
 	if c.idText == "" {
-		return b.mineAnswer(ctx, p, say("Which request? Write its id: ", Mono("/elevate "+string(c.verb)+" ID"), ", or use a button below."))
+		return b.mineAnswer(ctx, who, p, say("Which request? Write its id: ", Mono("/elevate "+string(c.verb)+" ID"), ", or use a button below."))
 	}
-	return b.mineAnswer(ctx, p, say("“", clip(c.idText, 40), "” is not the id of a request. Ids look like ", Mono("07kq4-m2xp9"), "; these are yours."))
+	return b.mineAnswer(ctx, who, p, say("“", clip(c.idText, 40), "” is not the id of a request. Ids look like ", Mono("07kq4-m2xp9"), "; these are yours."))
 }
 
-func (b *Bot) mineAnswer(ctx context.Context, p access.Person, lead []Span) (Answer, error) {
-	card, err := b.page(ctx, p, Card{Name: "mine", Title: "Your access"}, messageRoom, lead)
+func (b *Bot) mineAnswer(ctx context.Context, who Who, p access.Person, lead []Span) (Answer, error) {
+	card, err := b.page(ctx, who, p, Card{Name: "mine", Title: "Your access"}, messageRoom, lead)
 	return Answer{Card: &card}, err
 }
 
@@ -236,7 +236,7 @@ func (v view) already() []Span {
 	if d == nil {
 		return say("This request is " + string(v.State) + " already.")
 	}
-	return say("Already approved by ", v.approver(d.By.Person), v.at(d.At), ". Nothing was changed.")
+	return say("Already approved by ", v.approver(d.By.Person), v.where(d.By), v.at(d.At), ". Nothing was changed.")
 }
 
 func (b *Bot) details(ctx context.Context, p access.Person, id access.RequestID) (Answer, error) {
@@ -245,6 +245,20 @@ func (b *Bot) details(ctx context.Context, p access.Person, id access.RequestID)
 		return Answer{}, err
 	}
 	return Answer{Card: ptr(b.look(ctx, r).detailsCard(b.cfg.Service.Allowed(ctx, p.ID, r)))}, nil
+}
+
+// View is the message of a request as one person sees it; nil where they may not see it, or it cannot be read.
+func (b *Bot) View(ctx context.Context, who Who, id access.RequestID) *Card {
+	p, sorry := b.person(ctx, who)
+	if sorry != nil {
+		return nil
+	}
+	r, err := b.cfg.Service.Request(ctx, p.ID, id)
+	if err != nil {
+		b.log.Debug("a message could not be shown as one person sees it", "request_id", id, "person", p.ID, "err", err)
+		return nil
+	}
+	return ptr(b.look(ctx, r).requestCardFor(b.cfg.Service.Allowed(ctx, p.ID, r)))
 }
 
 // approve says nothing to the approver where the message itself will show it.
@@ -290,22 +304,33 @@ func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.Re
 	return b.private("done", "Extended by "+howLong(more)+": it now lasts until ", When(r.EndsAt, DateTime), "."), nil
 }
 
+// calling is how people call the bot in a chat. Not every client of Teams knows slash commands.
+func calling(chat string) string {
+	if chat == "teams" {
+		return "@Elevate"
+	}
+	return "/elevate"
+}
+
 // helpCard lists the commands.
-func helpCard() Card {
+func helpCard(chat string) Card {
 	c := Card{Name: "help", Title: "Elevate", Summary: "How to get a role for a short time."}
 	c.Parts = []Part{Text{Spans: say("Get a role for a short time: ask, somebody approves, and it is taken away by itself.")}}
 	for _, l := range []struct{ command, says string }{
-		{"/elevate", "open the form"},
-		{"/elevate ROLE 1h why you need it", "ask at once; a ticket goes before the reason"},
-		{"/elevate mine", "what you hold and what you asked for"},
-		{"/elevate roles prod db", "find a role"},
-		{"/elevate show ID", "everything about a request"},
-		{"/elevate end ID", "give access back early"},
-		{"/elevate extend ID 30m", "keep it longer, as far as policy allows"},
-		{"/elevate cancel ID", "take a request back"},
-		{"/elevate help", "this list"},
+		{"", "open the form"},
+		{" ROLE 1h why you need it", "ask at once; a ticket goes before the reason"},
+		{" mine", "what you hold and what you asked for"},
+		{" roles prod db", "find a role"},
+		{" show ID", "everything about a request"},
+		{" end ID", "give access back early"},
+		{" extend ID 30m", "keep it longer, as far as policy allows"},
+		{" cancel ID", "take a request back"},
+		{" help", "this list"},
 	} {
-		c.Parts = append(c.Parts, Item{Spans: say(Mono(l.command), "  ", l.says)})
+		c.Parts = append(c.Parts, Item{Spans: say(Mono(calling(chat)+l.command), " – ", l.says)})
+	}
+	if chat == "teams" {
+		c.Parts = append(c.Parts, Text{Small: true, Spans: say("Where your Teams offers ", Mono("/elevate"), ", its answers are seen by you alone. In your chat with Elevate, leave ", Mono("@Elevate"), " out.")})
 	}
 	c.Parts = append(c.Parts, Text{Small: true, Spans: say("Times are written like 90m, 1h30m or 2 hours. Decisions are made with the buttons of the request's message.")}, requestButton())
 	return fit(c)

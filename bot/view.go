@@ -17,9 +17,11 @@ import (
 // view is a record with all that a card says about it, read at one moment, so that building the card is pure.
 type view struct {
 	*access.Record
-	now   time.Time
-	zone  *time.Location // of times in plain text
-	names map[access.PersonID]string
+	now  time.Time
+	zone *time.Location // of times in plain text
+	// several tells that people use more than one chat.
+	several bool
+	names   map[access.PersonID]string
 	// approvers may decide now; unknown tells that they could not be asked for.
 	approvers []access.Person
 	unknown   bool
@@ -34,7 +36,7 @@ type view struct {
 // look reads what cards say about a record. What cannot be read is left out and not waited for: a card that says less
 // is better than none.
 func (b *Bot) look(ctx context.Context, r *access.Record) view {
-	v := view{Record: r, now: b.now(), zone: b.cfg.Location, names: map[access.PersonID]string{}}
+	v := view{Record: r, now: b.now(), zone: b.cfg.Location, several: len(b.cfg.Chats) > 1, names: map[access.PersonID]string{}}
 	ids := []access.PersonID{r.Requester, r.Person}
 	for _, d := range r.Decisions {
 		ids = append(ids, d.By.Person)
@@ -181,18 +183,18 @@ func (v view) lastApproval() *access.Decision {
 
 // approvedBy says who approved: "by Bob and Carol", or "by policy".
 func (v view) approvedBy() []Span {
-	var by []Span
+	var by [][]Span
 	seen := map[access.PersonID]bool{}
 	for _, d := range v.Decisions {
 		if d.Verdict == access.Approve && !seen[d.By.Person] {
 			seen[d.By.Person] = true
-			by = append(by, v.approver(d.By.Person))
+			by = append(by, say(v.approver(d.By.Person), v.where(d.By)))
 		}
 	}
 	if len(by) == 0 {
 		return []Span{Say(" by policy “" + oneLine(v.Policy) + "”")}
 	}
-	return append([]Span{Say(" by ")}, listed(by, 5)...)
+	return append([]Span{Say(" by ")}, joined(by, 5)...)
 }
 
 // approver names somebody who approved; the program itself does so on the policy's word.
@@ -203,11 +205,31 @@ func (v view) approver(id access.PersonID) Span {
 	return v.who(id)
 }
 
+// where says in which chat somebody acted, where there are several.
+func (v view) where(a access.Actor) string {
+	if place := places[a.Via]; v.several && place != "" {
+		return " in " + place
+	}
+	return ""
+}
+
+// places are the chats by the words of access.Actor.
+var places = map[string]string{"slack": "Slack", "teams": "Teams", "web": "the web chat"}
+
 // listed joins spans as in a sentence, at most n of them by name: "A, B and 48 more".
 func listed(items []Span, n int) []Span {
+	groups := make([][]Span, len(items))
+	for i := range items {
+		groups[i] = items[i : i+1]
+	}
+	return joined(groups, n)
+}
+
+// joined is listed for items of several spans.
+func joined(items [][]Span, n int) []Span {
 	rest := len(items) - n
 	if rest > 0 {
-		items = append(slices.Clone(items[:n]), Say(fmt.Sprintf("%d more", rest)))
+		items = append(slices.Clone(items[:n]), say(fmt.Sprintf("%d more", rest)))
 	}
 	var out []Span
 	for i, s := range items {
@@ -218,7 +240,7 @@ func listed(items []Span, n int) []Span {
 		default:
 			out = append(out, Say(", "))
 		}
-		out = append(out, s)
+		out = append(out, s...)
 	}
 	return out
 }

@@ -85,8 +85,8 @@ func (o *Office) advance(d time.Duration) {
 	o.now = o.now.Add(d)
 }
 
-// newOffice makes an office whose requests are shown in the stage's channel.
-func newOffice(t T, s Stage) *Office {
+// NewOffice makes an office whose requests are shown in the stage's channel.
+func NewOffice(t T, s Stage) *Office {
 	t.Helper()
 	o := &Office{People: staff(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	o.openStore(t, s.Name)
@@ -126,8 +126,8 @@ func (o *Office) openStore(t T, chat string) {
 	t.Cleanup(func() { must(t, o.Store.Close()) })
 }
 
-// work sets runner and courier going until the end of the test.
-func (o *Office) work(t T, chat bot.Chat) {
+// Work sets runner and courier going until the end of the test.
+func (o *Office) Work(t T, chat bot.Chat) {
 	const nap = 10 * time.Millisecond
 	courier, err := bot.NewCourier(bot.CourierConfig{Bot: o.Bot, Store: o.Store, Chat: watched{chat, o}, Now: o.Now, Poll: nap})
 	must(t, err)
@@ -142,6 +142,12 @@ func (o *Office) work(t T, chat bot.Chat) {
 		})
 	}
 	t.Cleanup(func() { stop(); running.Wait() })
+}
+
+// Hang makes the target answer nobody until the end of the test.
+func (o *Office) Hang(t T) {
+	o.target.SetFaults(demo.Faults{Hang: true})
+	t.Cleanup(func() { o.target.SetFaults(demo.Faults{}) })
 }
 
 // holds tells whether the target gives a person db-admin.
@@ -215,9 +221,9 @@ type scene struct {
 }
 
 func (s Stage) play(t T, tell func(*scene)) {
-	o := newOffice(t, s)
+	o := NewOffice(t, s)
 	rig := s.Open(t, o)
-	o.work(t, rig.Chat())
+	o.Work(t, rig.Chat())
 	tell(&scene{T: t, Rig: rig, Office: o})
 }
 

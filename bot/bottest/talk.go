@@ -108,6 +108,14 @@ func (t *Talk) Suggest(_ context.Context, who bot.Who, input, typed string) []bo
 	return nil
 }
 
+// View is a message of the request that says whom it is shown to.
+func (t *Talk) View(_ context.Context, who bot.Who, id access.RequestID) *bot.Card {
+	t.hear(who, "viewed %s", id)
+	c := RequestCard("Shown to " + who.Account)
+	c.Request = id
+	return &c
+}
+
 // Home greets the account and has a button of each weight.
 func (t *Talk) Home(_ context.Context, who bot.Who) bot.Card {
 	t.hear(who, "came home")

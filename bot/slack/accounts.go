@@ -166,7 +166,7 @@ func (s *Slack) userInfo(ctx context.Context, user string) (*slack.User, error) 
 // refusal is the sentence for someone who may not speak to Elevate, or nothing. Whoever is refused for what their
 // account is, is put on record.
 func (s *Slack) refusal(ctx context.Context, user string) string {
-	says := s.accounts.refusal(ctx, user, s.tasks.after)
+	says := s.accounts.refusal(ctx, user, s.tasks.After)
 	if code := refusalCodes[says]; code != "" {
 		s.cfg.TurnedAway(ctx, user, code)
 	}

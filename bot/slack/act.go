@@ -73,7 +73,7 @@ func (s *Slack) click(ctx context.Context, c clicked) error {
 
 // afterwards runs what is done after the acknowledgement.
 func (s *Slack) afterwards(f func(ctx context.Context) error) {
-	started := s.tasks.after(func(ctx context.Context) {
+	started := s.tasks.After(func(ctx context.Context) {
 		if err := f(ctx); err != nil {
 			s.log.Warn("something was not shown to a person", "err", err)
 		}

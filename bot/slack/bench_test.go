@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -114,34 +112,16 @@ func (p *plant) requests(b *testing.B, n int) [][2]string {
 	return out
 }
 
-// measure sends b.N requests at the rate, not waiting for answers, and reports how long those took.
+// measure sends b.N requests and reports how long the answers took.
 func measure(b *testing.B, p *plant, address string) {
 	all := p.requests(b, b.N)
 	client := &http.Client{Timeout: 10 * time.Second}
 	b.Cleanup(client.CloseIdleConnections)
-	took := make([]time.Duration, b.N)
-	var answered sync.WaitGroup
-	tick := time.NewTicker(time.Second / perSecond)
-	defer tick.Stop()
-	b.ResetTimer()
-	for i, r := range all {
-		<-tick.C
-		answered.Go(func() {
-			req := slackfake.Sign(address+r[0], []byte(r[1]), slackfake.SigningSecret, p.clock.now())
-			began := time.Now()
-			ack := slackfake.Do(client, req)
-			took[i] = time.Since(began)
-			if ack.Err != nil || ack.Status != http.StatusOK || bytes.Contains(ack.Body, []byte("went wrong")) {
-				b.Errorf("answered %d %s %v", ack.Status, ack.Body, ack.Err)
-			}
-		})
-	}
-	answered.Wait()
-	b.StopTimer()
-	slices.Sort(took)
-	at := func(percent int) float64 { return float64(took[(len(took)-1)*percent/100].Microseconds()) / 1000 }
-	b.ReportMetric(at(50), "p50-ms")
-	b.ReportMetric(at(99), "p99-ms")
-	b.ReportMetric(at(100), "max-ms")
-	b.ReportMetric(0, "ns/op")
+	bottest.Pace(b, perSecond, func(i int) {
+		req := slackfake.Sign(address+all[i][0], []byte(all[i][1]), slackfake.SigningSecret, p.clock.now())
+		ack := slackfake.Do(client, req)
+		if ack.Err != nil || ack.Status != http.StatusOK || bytes.Contains(ack.Body, []byte("went wrong")) {
+			b.Errorf("answered %d %s %v", ack.Status, ack.Body, ack.Err)
+		}
+	})
 }

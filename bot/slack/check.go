@@ -2,12 +2,13 @@ package slack
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
+
+	"elevate/bot"
 )
 
 // Scopes are the rights that the app needs, as manifests/slack asks for them: chat:write to post and update, commands
@@ -15,20 +16,6 @@ import (
 // for Check to see that the channels can be reached.
 func Scopes() []string {
 	return []string{"channels:read", "chat:write", "commands", "groups:read", "im:write", "users:read"}
-}
-
-// Report is what a look at Slack found.
-type Report struct {
-	Problems []string // must be mended before Elevate works
-	Remarks  []string // may be mended
-}
-
-func (r *Report) problem(format string, args ...any) {
-	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
-}
-
-func (r *Report) remark(format string, args ...any) {
-	r.Remarks = append(r.Remarks, fmt.Sprintf(format, args...))
 }
 
 // checker asks Slack about a configuration.
@@ -40,14 +27,14 @@ type checker struct {
 
 // Check asks Slack whether the tokens, the rights and the channels are as they must be. It changes nothing, and needs
 // of the configuration only what is about Slack itself.
-func Check(ctx context.Context, cfg Config, channels []string) (Report, error) {
+func Check(ctx context.Context, cfg Config, channels []string) (bot.Report, error) {
 	if err := cfg.complete(); err != nil {
-		return Report{}, err
+		return bot.Report{}, err
 	}
 	plain, api := connect(cfg)
 	defer plain.CloseIdleConnections()
 	s := checker{cfg: cfg, http: plain, api: api}
-	var r Report
+	var r bot.Report
 	if me := s.checkToken(ctx, &r); me != nil {
 		s.checkBlocks(ctx, &r, me.UserID)
 		for _, channel := range channels {
@@ -61,7 +48,7 @@ func Check(ctx context.Context, cfg Config, channels []string) (Report, error) {
 }
 
 // checkToken tells who the app is; nil where the bot token is good for no more questions.
-func (s checker) checkToken(ctx context.Context, r *Report) *slack.AuthTestResponse {
+func (s checker) checkToken(ctx context.Context, r *bot.Report) *slack.AuthTestResponse {
 	me, err := s.api.AuthTestContext(ctx)
 	if err == nil && (me.UserID == "" || me.TeamID == "") {
 		err = errEmpty
@@ -70,54 +57,54 @@ func (s checker) checkToken(ctx context.Context, r *Report) *slack.AuthTestRespo
 		if advice := tokenAdvice[apiCode(err)]; advice != "" {
 			err = advise(err, advice)
 		}
-		r.problem("slack.bot_token: auth.test: %v", err)
+		r.Problem("slack.bot_token: auth.test: %v", err)
 		return nil
 	}
 	if me.TeamID != s.cfg.TeamID && (me.EnterpriseID == "" || me.EnterpriseID != s.cfg.EnterpriseID) {
-		r.problem("slack.team_id is %s, but the bot token belongs to %s (%s)", s.cfg.TeamID, me.TeamID, me.Team)
+		r.Problem("slack.team_id is %s, but the bot token belongs to %s (%s)", s.cfg.TeamID, me.TeamID, me.Team)
 	}
 	if me.BotID == "" {
-		r.problem("slack.bot_token belongs to a person, not to the app: it must start with xoxb-")
+		r.Problem("slack.bot_token belongs to a person, not to the app: it must start with xoxb-")
 	}
 	granted := strings.FieldsFunc(me.Header.Get("X-OAuth-Scopes"), func(c rune) bool { return c == ',' || c == ' ' })
 	if len(granted) == 0 {
-		r.remark("Slack did not say which scopes the app has, so they were not checked")
+		r.Remark("Slack did not say which scopes the app has, so they were not checked")
 		return me
 	}
 	for _, scope := range Scopes() {
 		if !slices.Contains(granted, scope) {
-			r.problem("the app lacks the scope %s: add it and install the app again", scope)
+			r.Problem("the app lacks the scope %s: add it and install the app again", scope)
 		}
 	}
 	for _, scope := range granted {
 		if !slices.Contains(Scopes(), scope) {
-			r.remark("the app has the scope %s, which Elevate does not use: take it away", scope)
+			r.Remark("the app has the scope %s, which Elevate does not use: take it away", scope)
 		}
 	}
 	return me
 }
 
-func (s checker) checkChannel(ctx context.Context, r *Report, id string) {
+func (s checker) checkChannel(ctx context.Context, r *bot.Report, id string) {
 	c, err := s.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
 	if err == nil && c.ID == "" {
 		err = errEmpty
 	}
 	switch {
 	case apiCode(err) == "channel_not_found":
-		r.problem("channel %s: Slack knows no such channel, or it is private and the app was not invited; "+
+		r.Problem("channel %s: Slack knows no such channel, or it is private and the app was not invited; "+
 			"use its id (C…), not its name", id)
 	case err != nil:
-		r.problem("channel %s: conversations.info: %v", id, err)
+		r.Problem("channel %s: conversations.info: %v", id, err)
 	case c.IsArchived:
-		r.problem("channel %s (#%s) is archived", id, c.Name)
+		r.Problem("channel %s (#%s) is archived", id, c.Name)
 	case !c.IsMember:
-		r.problem("channel %s (#%s): the app is not in it; type /invite @Elevate there", id, c.Name)
+		r.Problem("channel %s (#%s): the app is not in it; type /invite @Elevate there", id, c.Name)
 	case c.IsExtShared, c.IsPendingExtShared:
-		r.problem("channel %s (#%s) is shared with another organisation, whose people would read every request", id, c.Name)
+		r.Problem("channel %s (#%s) is shared with another organisation, whose people would read every request", id, c.Name)
 	}
 }
 
-func (s checker) checkAppToken(ctx context.Context, r *Report) {
+func (s checker) checkAppToken(ctx context.Context, r *bot.Report) {
 	_, address, err := s.api.StartSocketModeContext(ctx)
 	if err == nil && address == "" {
 		err = errEmpty
@@ -128,5 +115,5 @@ func (s checker) checkAppToken(ctx context.Context, r *Report) {
 	if advice := socketAdvice[apiCode(err)]; advice != "" {
 		err = advise(err, advice)
 	}
-	r.problem("slack.app_token: apps.connections.open: %v", err)
+	r.Problem("slack.app_token: apps.connections.open: %v", err)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/bot"
 	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
 )
@@ -99,7 +100,7 @@ func TestFloodLeavesRoomForAnswers(t *testing.T) {
 	m := k.posted(t)
 	k.fake.As("U0ANA").Type("C0ACCESS", "mine") // so that Slack's word on the account is known
 	k.fake.Misbehave("*", slackfake.Fault{Times: -1, Hang: true})
-	for i := range afterworkSlots + 50 {
+	for i := range bot.AfterworkSlots + 50 {
 		ok(t, k.fake.Send("block_actions", k.fake.As(fmt.Sprintf("U0N%d", i)).Press(m, "Details")))
 	}
 	if got := k.fake.As("U0ANA").Type("C0ACCESS", "help").Text(); got != "You typed help" {

@@ -3,9 +3,9 @@ package slack
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
-	"time"
+
+	"elevate/bot"
 )
 
 // health is what keeps the adapter from working until somebody mends it.
@@ -14,8 +14,7 @@ type health struct {
 	token  error // the bot token is no longer good
 	socket error // Socket Mode cannot connect, or is switched off
 
-	forgedAt time.Time // when the last forged request was logged
-	forgeds  int       // how many since
+	forged bot.Forged
 }
 
 // Healthy tells why Slack cannot be served, in words for the operator, or nil.
@@ -42,18 +41,6 @@ func (h *health) connection(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.socket = err
-}
-
-// forged logs requests that did not come from Slack, once a minute at most: whoever finds the address can send millions.
-func (h *health) forged(now time.Time, log *slog.Logger, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.forgeds++
-	if now.Sub(h.forgedAt) < time.Minute {
-		return
-	}
-	log.Warn("refused a request that is not signed by Slack", "err", err, "refused", h.forgeds)
-	h.forgedAt, h.forgeds = now, 0
 }
 
 // tokenAdvice is what to do about errors that stay until somebody does it.

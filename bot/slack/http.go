@@ -32,7 +32,7 @@ func (s *Slack) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.verifier.verify(r.Header, body); err != nil {
-		s.health.forged(s.now(), s.log, err)
+		s.health.forged.Note(s.now(), s.log, Name, err)
 		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 		return
 	}

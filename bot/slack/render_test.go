@@ -12,7 +12,6 @@ import (
 	"elevate/bot"
 	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
-	"elevate/workflows"
 	"elevate/workflows/access"
 )
 
@@ -42,19 +41,19 @@ func list(t testing.TB, v any) []any {
 func TestEverythingTheBotSendsIsValid(t *testing.T) {
 	t.Parallel()
 	slackfake.Testdata(t)
-	for _, tone := range tones() {
-		t.Run(tone.name, func(t *testing.T) {
+	for _, tone := range bottest.Tones() {
+		t.Run(tone.Name, func(t *testing.T) {
 			t.Parallel()
-			o := &office{tone: tone}
-			r, ctx := o.render(), context.Background()
-			messages := o.messages(t)
+			c := cast(tone)
+			r, ctx := renders(c), context.Background()
+			messages := c.Messages(t)
 			if len(messages) < 20 {
 				t.Errorf("only %d messages", len(messages))
 			}
 			for name, card := range messages {
 				report(t, "message "+name, slackfake.CheckMessage(list(t, r.message(ctx, card))))
 			}
-			for name, a := range o.answers(t) {
+			for name, a := range c.Answers(t) {
 				if a.Card != nil {
 					report(t, "private "+name, slackfake.CheckWhisper(list(t, r.whisper(ctx, *a.Card))))
 					report(t, "ephemeral "+name, slackfake.CheckMessage(list(t, r.message(ctx, *a.Card))))
@@ -65,7 +64,7 @@ func TestEverythingTheBotSendsIsValid(t *testing.T) {
 					report(t, "form "+name, slackfake.CheckModal(object(t, r.form(ctx, *a.Form))))
 				}
 			}
-			found := o.bot(t).Suggest(ctx, bot.Who{Chat: Name, Account: "U0ANA"}, "role", "")
+			found := c.Bot(t).Suggest(ctx, bot.Who{Chat: Name, Account: "U0ANA"}, "role", "")
 			if len(found) != 100 {
 				t.Errorf("%d of 10,000 roles are suggested, want 100", len(found))
 			}
@@ -85,20 +84,11 @@ func report(t *testing.T, name string, broken []string) {
 // TestDigestsAreValid sends a digest of a busy day through the courier.
 func TestDigestsAreValid(t *testing.T) {
 	t.Parallel()
-	for _, tone := range tones() {
-		t.Run(tone.name, func(t *testing.T) {
+	for _, tone := range bottest.Tones() {
+		t.Run(tone.Name, func(t *testing.T) {
 			t.Parallel()
 			k := setup(t)
-			o := &office{tone: tone}
-			body, err := json.Marshal(map[string]any{"channel": "C0ACCESS", "digest": o.digest()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			q := &outbox{kit: k, errands: []workflows.Errand{{
-				Chat: Name, Topic: "digest/C0ACCESS/2026-11-23", Refs: map[string]string{},
-				Notes: []workflows.Note{{Kind: workflows.NoteDigest, At: noon, Body: body}},
-			}}}
-			q.deliver(t, o.bot(t))
+			cast(tone).SendDigest(t, k.slack, "C0ACCESS")
 			if n := len(k.fake.Messages("C0ACCESS")); n != 1 {
 				t.Errorf("%d messages", n)
 			}
@@ -113,11 +103,11 @@ var marks = regexp.MustCompile(`<!date\^\d+\^[^|<>]*\|[^|<>]*>|<@U0[A-Z]+>|\*[^*
 // would make something of.
 func TestNobodysWordsAreParsed(t *testing.T) {
 	t.Parallel()
-	for _, tone := range tones() {
-		t.Run(tone.name, func(t *testing.T) {
+	for _, tone := range bottest.Tones() {
+		t.Run(tone.Name, func(t *testing.T) {
 			t.Parallel()
-			o := &office{tone: tone}
-			r, ctx := o.render(), context.Background()
+			c := cast(tone)
+			r, ctx := renders(c), context.Background()
 			seen := 0
 			look := func(name string, v any) {
 				slackfake.Walk(decoded(t, v), func(m map[string]any) {
@@ -136,13 +126,13 @@ func TestNobodysWordsAreParsed(t *testing.T) {
 					}
 				})
 			}
-			for name, card := range o.messages(t) {
+			for name, card := range c.Messages(t) {
 				look(name, r.message(ctx, card))
 				if got := summary(card); strings.ContainsAny(strings.NewReplacer("&amp;", "", "&lt;", "", "&gt;", "").Replace(got), "<>&") {
 					t.Errorf("%s: the notification is not escaped: %q", name, got)
 				}
 			}
-			for name, a := range o.answers(t) {
+			for name, a := range c.Answers(t) {
 				if a.Card != nil {
 					look(name, r.home(ctx, *a.Card))
 				}
@@ -150,7 +140,7 @@ func TestNobodysWordsAreParsed(t *testing.T) {
 					look(name, r.form(ctx, *a.Form))
 				}
 			}
-			if tone.name == "plain" && seen == 0 {
+			if tone.Name == "plain" && seen == 0 {
 				t.Error("no mrkdwn at all: this test looks at nothing")
 			}
 		})

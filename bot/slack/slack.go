@@ -82,7 +82,7 @@ type Slack struct {
 	verifier verifier
 	accounts *accounts
 	render   renderer
-	tasks    *tasks
+	tasks    *bot.Tasks
 	worker   *bot.Worker
 	health   health
 	dms      dms
@@ -111,7 +111,7 @@ func New(cfg Config) (*Slack, error) {
 	s.verifier = verifier{secrets: cfg.SigningSecrets, now: cfg.Now}
 	s.accounts = newAccounts(cfg, s.userInfo)
 	s.render = renderer{account: s.accountOf}
-	s.tasks = newTasks()
+	s.tasks = bot.NewTasks()
 	s.worker, err = bot.NewWorker(bot.WorkerConfig{
 		Store: cfg.Store, Chat: Name, Handle: s.handleClick, Now: cfg.Now, Logger: cfg.Logger,
 	})
@@ -185,7 +185,7 @@ func (s *Slack) Name() string { return Name }
 // returns after its goroutines have.
 func (s *Slack) Run(ctx context.Context) error {
 	err := s.worker.Run(ctx)
-	s.tasks.stop()
+	s.tasks.Stop()
 	s.http.CloseIdleConnections()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("slack: %w", err)

@@ -17,7 +17,7 @@ import (
 
 // checkBlocks has Slack itself validate a page with everything that this package can render. The tests know Slack's
 // limits from what it publishes; this asks the Slack that will be served.
-func (s checker) checkBlocks(ctx context.Context, r *Report, account string) {
+func (s checker) checkBlocks(ctx context.Context, r *bot.Report, account string) {
 	render := renderer{account: func(context.Context, access.PersonID) string { return account }}
 	page, form := specimen(time.Now().Add(time.Hour))
 	for _, each := range []struct {
@@ -30,11 +30,11 @@ func (s checker) checkBlocks(ctx context.Context, r *Report, account string) {
 	} {
 		wrong, err := s.validate(ctx, each.argument, each.value)
 		if err != nil {
-			r.remark("Slack did not say whether it takes Elevate's messages: %v", err)
+			r.Remark("Slack did not say whether it takes Elevate's messages: %v", err)
 			return
 		}
 		if wrong != "" {
-			r.problem("Slack does not take %s as Elevate writes them; please report this as a defect of Elevate: %s", each.what, wrong)
+			r.Problem("Slack does not take %s as Elevate writes them; please report this as a defect of Elevate: %s", each.what, wrong)
 		}
 	}
 }

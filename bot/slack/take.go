@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/slack-go/slack"
 
 	"elevate/bot"
 )
-
-// ackSlack is how much longer than AckWithin an acknowledgement may take: the time for an answer that was cut off to
-// come back as one.
-const ackSlack = 100 * time.Millisecond
 
 const (
 	saysLate    = "Elevate could not answer in time. It may have been done all the same: look with /elevate mine before you try again."
@@ -27,27 +22,13 @@ const (
 // take answers one payload, whichever way it came, within the time that a person's answer may take. What is still
 // under way then goes on; the person is told to look.
 func (s *Slack) take(ctx context.Context, p payload) reply {
-	late := time.NewTimer(s.cfg.AckWithin + ackSlack)
-	defer late.Stop()
-	answers := make(chan reply, 1)
-	if !s.tasks.answer(s.cfg.AckWithin, func(ctx context.Context) {
-		r := s.answer(ctx, p)
-		if ctx.Err() != nil {
-			r = s.sorry(p, saysLate)
-		}
-		answers <- r
-	}) {
-		return s.busy(p)
-	}
-	select {
-	case r := <-answers:
-		return r
-	case <-late.C:
-		s.log.Warn("an answer took too long", "kind", p.kind())
-		return s.sorry(p, saysLate)
-	case <-ctx.Done(): // Slack hung up; what was begun goes on
-		return reply{}
-	}
+	return bot.Within(ctx, s.tasks, s.cfg.AckWithin,
+		func(ctx context.Context) reply { return s.answer(ctx, p) },
+		func() reply { return s.busy(p) },
+		func() reply {
+			s.log.Warn("an answer took too long", "kind", p.kind())
+			return s.sorry(p, saysLate)
+		})
 }
 
 func (s *Slack) answer(ctx context.Context, p payload) reply {

@@ -139,7 +139,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	if got := k.bot.Heard(); len(got) != 0 {
 		t.Errorf("the bot heard %q", got)
 	}
-	if n := k.log.count("not signed by Slack"); n != 1 {
+	if n := k.log.count("does not come from the chat"); n != 1 {
 		t.Errorf("%d log lines, want one a minute", n)
 	}
 }

@@ -87,7 +87,7 @@ func (b *Bot) Running() bool {
 	}
 }
 
-// WaitReady waits until /readyz says that the bot does its work.
+// WaitReady waits until /readyz says that the bot does all of its work, evidence included: nothing is activated before.
 func (b *Bot) WaitReady() {
 	b.t.Helper()
 	Eventually(b.t, patience, func() error {
@@ -103,8 +103,9 @@ func (b *Bot) WaitReady() {
 			return err
 		}
 		defer func() { _ = answer.Body.Close() }()
-		if answer.StatusCode != http.StatusOK {
-			return fmt.Errorf("/readyz answers %s", answer.Status)
+		var is struct{ Status string }
+		if err := json.NewDecoder(answer.Body).Decode(&is); err != nil || is.Status != "ready" {
+			return fmt.Errorf("/readyz answers %s, %q, %w", answer.Status, is.Status, err)
 		}
 		return nil
 	})

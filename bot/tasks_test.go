@@ -1,4 +1,4 @@
-package slack
+package bot
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 )
 
 // full makes tasks whose slots for answers are all taken until free is closed.
-func full(t *testing.T) (all *tasks, free chan struct{}) {
+func full(t *testing.T) (all *Tasks, free chan struct{}) {
 	t.Helper()
-	all, free = newTasks(), make(chan struct{})
+	all, free = NewTasks(), make(chan struct{})
 	for range answerSlots {
-		if !all.answer(time.Minute, func(context.Context) { <-free }) {
+		if !all.Answer(time.Minute, func(context.Context) { <-free }) {
 			t.Fatal("there is no slot although none was taken")
 		}
 	}
@@ -28,7 +28,7 @@ func TestBurstIsAnsweredWhenThereIsRoom(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(300*time.Millisecond, func() { close(free) })
 		left := make(chan time.Duration, 1)
-		if !all.answer(700*time.Millisecond, func(ctx context.Context) {
+		if !all.Answer(700*time.Millisecond, func(ctx context.Context) {
 			deadline, _ := ctx.Deadline()
 			left <- deadline.Sub(began)
 		}) {
@@ -37,7 +37,7 @@ func TestBurstIsAnsweredWhenThereIsRoom(t *testing.T) {
 		if got := <-left; got != 700*time.Millisecond {
 			t.Errorf("the wait for a slot and the answer may take %s together", got)
 		}
-		all.stop()
+		all.Stop()
 	})
 }
 
@@ -46,12 +46,12 @@ func TestNobodyWaitsLongForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, free := full(t)
 		began := time.Now()
-		if all.answer(700*time.Millisecond, func(context.Context) { t.Error("run without a slot") }) || time.Since(began) != 350*time.Millisecond {
+		if all.Answer(700*time.Millisecond, func(context.Context) { t.Error("run without a slot") }) || time.Since(began) != 350*time.Millisecond {
 			t.Errorf("not refused, or after %s", time.Since(began))
 		}
 		close(free)
-		all.stop()
-		if all.answer(time.Second, func(context.Context) { t.Error("run after the stop") }) || len(all.answers) != 0 {
+		all.Stop()
+		if all.Answer(time.Second, func(context.Context) { t.Error("run after the stop") }) || len(all.answers) != 0 {
 			t.Errorf("not refused after the stop, or %d slots were kept", len(all.answers))
 		}
 	})
