@@ -5,6 +5,7 @@ package bot
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"elevate/workflows/access"
 )
@@ -91,6 +92,42 @@ const (
 	Date                      // 23 Nov
 	Seconds                   // 14:05:07
 )
+
+// UTC is a time where a chat cannot show it in the reader's own zone.
+func (s TimeStyle) UTC(t time.Time) string {
+	layout := "2 Jan 2006, 15:04 UTC"
+	switch s {
+	case Clock:
+		layout = "15:04 UTC"
+	case Seconds:
+		layout = "15:04:05 UTC"
+	case Date:
+		layout = "2 Jan 2006"
+	}
+	return t.UTC().Format(layout)
+}
+
+// Words are what a span says, in plain text.
+func (s Span) Words() string {
+	switch {
+	case !s.Time.IsZero():
+		return s.Style.UTC(s.Time)
+	case s.Person != "" && s.Name != "":
+		return s.Name
+	case s.Person != "":
+		return string(s.Person)
+	}
+	return s.Text
+}
+
+// Cut shortens a text to a number of characters, with an ellipsis where something was lost.
+func Cut(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	runes := []rune(text)
+	return string(runes[:limit-1]) + "…"
+}
 
 // Say is a span of plain words.
 func Say(text string) Span { return Span{Text: text} }

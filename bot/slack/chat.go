@@ -98,7 +98,7 @@ func summary(c bot.Card) string {
 	if text == "" {
 		text = c.Title
 	}
-	return slackutilsx.EscapeMessage(cut(text, maxSummary))
+	return slackutilsx.EscapeMessage(bot.Cut(text, maxSummary))
 }
 
 // splitRef reads a reference that Post gave.

@@ -104,7 +104,7 @@ func element(in bot.Input) slack.BlockElement {
 	if e.MaxLength == 0 {
 		e.MaxLength = maxText
 	}
-	e.InitialValue = cut(in.Text, e.MaxLength)
+	e.InitialValue = bot.Cut(in.Text, e.MaxLength)
 	return e
 }
 

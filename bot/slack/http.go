@@ -1,10 +1,11 @@
 package slack
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"time"
+
+	"elevate/bot"
 )
 
 // maxBody is the longest request that is read. Slack's longest are a few hundred kilobytes.
@@ -22,13 +23,8 @@ func (s *Slack) Handler() http.Handler {
 
 func (s *Slack) serve(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		status := http.StatusBadRequest
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			status = http.StatusRequestEntityTooLarge
-		}
-		http.Error(w, http.StatusText(status), status)
+	body, ok := bot.Body(w, r, maxBody)
+	if !ok {
 		return
 	}
 	if err := s.verifier.verify(r.Header, body); err != nil {

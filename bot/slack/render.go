@@ -141,7 +141,7 @@ func quote(text string) []slack.Block {
 	}
 	return []slack.Block{slack.NewRichTextBlock("", &slack.RichTextQuote{
 		Type:     slack.RTEQuote,
-		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(cut(text, maxText), nil)},
+		Elements: []slack.RichTextSectionElement{slack.NewRichTextSectionTextElement(bot.Cut(text, maxText), nil)},
 	})}
 }
 
@@ -199,7 +199,7 @@ func (r renderer) button(b bot.Button, n int) *slack.ButtonBlockElement {
 	}
 	out := slack.NewButtonBlockElement(id, string(b.Request), plain(b.Label, maxButtonLabel))
 	out.Style = slack.Style(b.Style)
-	out.AccessibilityLabel = cut(b.Speak, maxButtonLabel)
+	out.AccessibilityLabel = bot.Cut(b.Speak, maxButtonLabel)
 	if c := b.Confirm; c != nil {
 		out.Confirm = slack.NewConfirmationBlockObject(plain(c.Title, maxConfirmTitle), plain(c.Text, maxConfirmText),
 			plain(c.Yes, maxConfirmLabel), plain(c.No, maxConfirmLabel))
@@ -220,16 +220,7 @@ func plain(text string, limit int) *slack.TextBlockObject {
 	if strings.TrimSpace(text) == "" {
 		text = "–"
 	}
-	return slack.NewTextBlockObject(slack.PlainTextType, cut(text, limit), false, false)
-}
-
-// cut shortens text to a number of characters, with an ellipsis where something was lost.
-func cut(text string, limit int) string {
-	if utf8.RuneCountInString(text) <= limit {
-		return text
-	}
-	runes := []rune(text)
-	return string(runes[:limit-1]) + "…"
+	return slack.NewTextBlockObject(slack.PlainTextType, bot.Cut(text, limit), false, false)
 }
 
 // layout collects blocks within limits and gives each an id of its own.

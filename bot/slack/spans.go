@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackutilsx"
@@ -34,7 +33,7 @@ func (r renderer) element(ctx context.Context, span bot.Span) slack.RichTextSect
 	}
 	switch {
 	case !span.Time.IsZero():
-		fallback := inUTC(span.Time, span.Style)
+		fallback := span.Style.UTC(span.Time)
 		date := slack.NewRichTextSectionDateElement(span.Time.Unix(), dateFormat(span.Style), nil, &fallback)
 		date.Style = style
 		return date
@@ -43,8 +42,8 @@ func (r renderer) element(ctx context.Context, span bot.Span) slack.RichTextSect
 			return slack.NewRichTextSectionUserElement(account, style)
 		}
 	}
-	if text := words(span); text != "" {
-		return slack.NewRichTextSectionTextElement(cut(text, maxText), style)
+	if text := span.Words(); text != "" {
+		return slack.NewRichTextSectionTextElement(bot.Cut(text, maxText), style)
 	}
 	return nil
 }
@@ -56,7 +55,7 @@ func (r renderer) object(ctx context.Context, spans []bot.Span, limit int) *slac
 	marked := false
 	for _, span := range spans {
 		text := r.mrkdwn(ctx, span)
-		if text == "" && words(span) != "" {
+		if text == "" && span.Words() != "" {
 			return nil
 		}
 		marked = marked || span.Bold || span.Code || span.Mention || !span.Time.IsZero()
@@ -77,13 +76,13 @@ func (r renderer) mrkdwn(ctx context.Context, span bot.Span) string {
 	switch {
 	case !span.Time.IsZero():
 		return "<!date^" + strconv.FormatInt(span.Time.Unix(), 10) + "^" + dateFormat(span.Style) + "|" +
-			inUTC(span.Time, span.Style) + ">"
+			span.Style.UTC(span.Time) + ">"
 	case span.Mention && span.Person != "":
 		if account := r.account(ctx, span.Person); account != "" {
 			return "<@" + account + ">"
 		}
 	}
-	text := words(span)
+	text := span.Words()
 	switch {
 	case text == "":
 		return ""
@@ -106,24 +105,11 @@ var parsed = regexp.MustCompile("[*_~`]|:[^\\s:]+:|(?m:^>)")
 // edged tells whether a text begins or ends with a space: marks beside one mark nothing.
 func edged(text string) bool { return text != strings.TrimSpace(text) }
 
-// words are what a span says, in plain text.
-func words(span bot.Span) string {
-	switch {
-	case !span.Time.IsZero():
-		return inUTC(span.Time, span.Style)
-	case span.Person != "" && span.Name != "":
-		return span.Name
-	case span.Person != "":
-		return string(span.Person)
-	}
-	return span.Text
-}
-
 // flat is spans in plain text.
 func flat(spans []bot.Span) string {
 	var b strings.Builder
 	for _, span := range spans {
-		b.WriteString(words(span))
+		b.WriteString(span.Words())
 	}
 	return b.String()
 }
@@ -139,18 +125,4 @@ func dateFormat(s bot.TimeStyle) string {
 		return "{date_short_pretty}"
 	}
 	return "{date_short_pretty} at {time}"
-}
-
-// inUTC is what stands where Slack cannot show a time in the reader's zone.
-func inUTC(t time.Time, s bot.TimeStyle) string {
-	layout := "2 Jan 2006, 15:04 UTC"
-	switch s {
-	case bot.Clock:
-		layout = "15:04 UTC"
-	case bot.Seconds:
-		layout = "15:04:05 UTC"
-	case bot.Date:
-		layout = "2 Jan 2006"
-	}
-	return t.UTC().Format(layout)
 }

@@ -19,7 +19,7 @@ import (
 func (s *Slack) submission(ctx context.Context, p submission) reply {
 	form, id, ok := formOf(p.View)
 	if !ok {
-		s.log.Debug("left alone", "what", "view "+cut(p.View.Callback, 40))
+		s.log.Debug("left alone", "what", "view "+bot.Cut(p.View.Callback, 40))
 		return reply{}
 	}
 	if !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) {

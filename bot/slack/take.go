@@ -126,7 +126,7 @@ func (s *Slack) action(ctx context.Context, a action) reply {
 	}
 	name, ok := actionOf(act.Action)
 	if !ok {
-		s.log.Debug("left alone", "what", "action "+cut(act.Action, 40))
+		s.log.Debug("left alone", "what", "action "+bot.Cut(act.Action, 40))
 		return reply{}
 	}
 	if !ours {
@@ -183,7 +183,7 @@ func (s *Slack) suggestion(ctx context.Context, p suggestion) reply {
 	if !isForm || !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) || s.refusalSoon(ctx, p.User.ID) != "" {
 		return none
 	}
-	return found(options(s.cfg.Bot.Suggest(ctx, who(p.User.ID), p.Action, cut(p.Value, maxText))))
+	return found(options(s.cfg.Bot.Suggest(ctx, who(p.User.ID), p.Action, bot.Cut(p.Value, maxText))))
 }
 
 // found is the answer to a suggestion. slack-go's own leaves an empty list out, which Slack takes for a failure.
