@@ -17,7 +17,7 @@ BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/storage
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the binary, elevate
@@ -72,3 +72,10 @@ lint: ## gofmt, vet, staticcheck and golangci-lint
 .PHONY: image
 image: ## build the container image
 	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+# NAME and VERSION count only when they are given to make: the environment may have others, and VERSION above is the binary's.
+.PHONY: teams-package
+teams-package: ## the Teams app packages, into dist: APP_ID=GUID DOMAIN=elevate.example.com [NAME=…] [VERSION=1.2.0]
+	@go run ./manifests/teams -app-id "$${APP_ID-}" -domain "$${DOMAIN-}" \
+		-name "$(if $(filter command,$(origin NAME)),$$NAME)" \
+		-version "$(if $(filter command,$(origin VERSION)),$$VERSION)"

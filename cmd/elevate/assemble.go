@@ -17,6 +17,7 @@ import (
 	"elevate/bot"
 	"elevate/bot/api"
 	"elevate/bot/slack"
+	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
 	"elevate/cmd/internal/ops"
 	"elevate/connectors"
@@ -44,7 +45,16 @@ type app struct {
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
 	slack    *slack.Slack // nil without Slack
+	teams    *teams.Teams // nil without Teams
+	spoken   []spoken     // those of the two that are there
 	runs     []func(context.Context) error
+}
+
+// spoken is a chat at work.
+type spoken interface {
+	bot.Chat
+	Run(ctx context.Context) error
+	Healthy() error
 }
 
 // assemble makes everything and starts nothing but the embedded store. The caller closes it.
@@ -72,10 +82,14 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 
 // chatsOf are the chats that are configured.
 func chatsOf(cfg *config.Config) []string {
+	var chats []string
 	if cfg.Slack != nil {
-		return []string{slack.Name}
+		chats = append(chats, slack.Name)
 	}
-	return nil
+	if cfg.Teams != nil {
+		chats = append(chats, teams.Name)
+	}
+	return chats
 }
 
 func (a *app) openStore(ctx context.Context) (err error) {
@@ -129,7 +143,7 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 }
 
 func (a *app) openChats() error {
-	if a.cfg.Slack == nil {
+	if len(a.chats) == 0 {
 		return nil
 	}
 	location := time.UTC
@@ -137,18 +151,21 @@ func (a *app) openChats() error {
 		location = d.Location
 	}
 	talk, err := bot.New(bot.Config{
-		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Location: location,
+		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Chats: a.chats, Location: location,
 		Administrators: a.service.Administrators, Overdue: a.store.Overdue, TurnedAway: a.service.TurnedAway, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	if err := a.openSlack(talk); err != nil {
+	if err := errors.Join(a.openSlack(talk), a.openTeams(talk)); err != nil {
 		return err
 	}
-	courier, err := bot.NewCourier(bot.CourierConfig{Bot: talk, Store: a.store, Chat: a.slack, Logger: a.log})
-	if err != nil {
-		return err
+	for _, chat := range a.spoken {
+		courier, err := bot.NewCourier(bot.CourierConfig{Bot: talk, Store: a.store, Chat: chat, Logger: a.log})
+		if err != nil {
+			return err
+		}
+		a.runs = append(a.runs, chat.Run, courier.Run)
 	}
 	alarm, err := bot.NewAlarm(bot.AlarmConfig{
 		Store: a.store, Chats: a.chats, Connectors: slices.Collect(maps.Keys(a.cfg.Connectors)), After: a.cfg.OverdueAfter, Logger: a.log,
@@ -156,7 +173,7 @@ func (a *app) openChats() error {
 	if err != nil {
 		return err
 	}
-	a.runs = append(a.runs, courier.Run, alarm.Run)
+	a.runs = append(a.runs, alarm.Run)
 	if d := a.cfg.Digest; d != nil {
 		digester, err := bot.NewDigester(bot.DigestConfig{
 			At: d.At, Location: d.Location, Channels: d.Channel, Service: a.service, Store: a.store, Logger: a.log,
@@ -170,20 +187,45 @@ func (a *app) openChats() error {
 }
 
 func (a *app) openSlack(talk *bot.Bot) (err error) {
+	if a.cfg.Slack == nil {
+		return nil
+	}
 	c := slackConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
-	c.TurnedAway = func(ctx context.Context, account, code string) {
-		a.service.TurnedAway(ctx, access.Actor{Via: slack.Name, Account: account}, code)
-	}
-	c.Observe = func(kind string, took time.Duration) { a.metrics.ObserveAck(slack.Name, kind, took) }
+	c.TurnedAway, c.Observe = a.turnedAway(slack.Name), a.observeAck(slack.Name)
 	if a.slack, err = slack.New(c); err != nil {
 		return err
 	}
-	a.runs = append(a.runs, a.slack.Run)
+	a.spoken = append(a.spoken, a.slack)
 	if !c.AppToken.IsZero() {
 		a.runs = append(a.runs, a.slack.RunSocket)
 	}
 	return nil
+}
+
+func (a *app) openTeams(talk *bot.Bot) (err error) {
+	if a.cfg.Teams == nil {
+		return nil
+	}
+	c := teamsConfig(a.cfg)
+	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
+	c.TurnedAway, c.Observe = a.turnedAway(teams.Name), a.observeAck(teams.Name)
+	if a.teams, err = teams.New(c); err != nil {
+		return err
+	}
+	a.spoken = append(a.spoken, a.teams)
+	return nil
+}
+
+// turnedAway puts an account that a chat refused on record.
+func (a *app) turnedAway(chat string) func(ctx context.Context, account, code string) {
+	return func(ctx context.Context, account, code string) {
+		a.service.TurnedAway(ctx, access.Actor{Via: chat, Account: account}, code)
+	}
+}
+
+func (a *app) observeAck(chat string) func(kind string, took time.Duration) {
+	return func(kind string, took time.Duration) { a.metrics.ObserveAck(chat, kind, took) }
 }
 
 func (a *app) openHTTP() error {
@@ -194,8 +236,9 @@ func (a *app) openHTTP() error {
 		return err
 	}
 	watch := ops.Config{Metrics: a.metrics, Backlog: a.backlog, StoreClass: string(a.class), Audit: a.drainer.Healthy, Logger: a.log}
-	if a.slack != nil {
-		watch.Chats = map[string]func() error{slack.Name: a.slack.Healthy}
+	watch.Chats = map[string]func() error{}
+	for _, chat := range a.spoken {
+		watch.Chats[chat.Name()] = chat.Healthy
 	}
 	operators, err := ops.New(watch)
 	if err != nil {
@@ -206,6 +249,9 @@ func (a *app) openHTTP() error {
 	mux.Handle("/", operators.Handler())
 	if a.slack != nil && !a.cfg.Slack.SigningSecret.IsZero() {
 		mux.Handle("/slack/", a.slack.Handler())
+	}
+	if a.teams != nil {
+		mux.Handle("/api/messages", a.teams.Handler())
 	}
 	a.handler = mux
 	return nil

@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"elevate/bot"
 	"elevate/bot/slack"
+	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
 	"elevate/connectors"
 	"elevate/storage/redis"
@@ -26,8 +28,8 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, and with --online everything it names",
-		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack and every
-connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
+		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack, Teams and
+every connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
 
 Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wrong usage.`,
 		Args: usageArgs(cobra.NoArgs),
@@ -45,6 +47,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 			c := &checker{out: out}
 			c.store(cmd.Context(), cfg)
 			c.slack(cmd.Context(), cfg)
+			c.teams(cmd.Context(), cfg)
 			c.connectors(cmd.Context(), cfg, made)
 			if c.problems > 0 {
 				return errReported
@@ -53,7 +56,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 		},
 	}
 	configFlag(cmd, &path)
-	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack and the targets too")
+	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack, Teams and the targets too")
 	return cmd
 }
 
@@ -115,21 +118,39 @@ func (c *checker) slack(ctx context.Context, cfg *config.Config) {
 	if cfg.Slack == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	report, err := slack.Check(ctx, slackConfig(cfg), channels(cfg, slack.Name))
+	c.chat(slack.Name, "workspace "+cfg.Slack.TeamID, func() (bot.Report, error) {
+		ctx, cancel := context.WithTimeout(ctx, checkTime)
+		defer cancel()
+		return slack.Check(ctx, slackConfig(cfg), channels(cfg, slack.Name))
+	})
+}
+
+func (c *checker) teams(ctx context.Context, cfg *config.Config) {
+	if cfg.Teams == nil {
+		return
+	}
+	c.chat(teams.Name, "tenant "+cfg.Teams.TenantID, func() (bot.Report, error) {
+		ctx, cancel := context.WithTimeout(ctx, checkTime)
+		defer cancel()
+		return teams.Check(ctx, teamsConfig(cfg), channels(cfg, teams.Name))
+	})
+}
+
+// chat tells what a look at a chat's service found.
+func (c *checker) chat(name, place string, look func() (bot.Report, error)) {
+	report, err := look()
 	if err != nil {
-		c.problem("slack", err)
+		c.problem(name, err)
 		return
 	}
 	for _, p := range report.Problems {
-		c.problem("slack", p)
+		c.problem(name, p)
 	}
 	for _, r := range report.Remarks {
-		c.warn("slack", r)
+		c.warn(name, r)
 	}
 	if len(report.Problems) == 0 {
-		c.ok("slack", "workspace %s", cfg.Slack.TeamID)
+		c.ok(name, "%s", place)
 	}
 }
 
@@ -202,6 +223,15 @@ func channels(cfg *config.Config, chat string) []string {
 	}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(c string) bool { return c == "" })
+}
+
+// teamsConfig is the adapter's part of the configuration.
+func teamsConfig(cfg *config.Config) teams.Config {
+	t := cfg.Teams
+	return teams.Config{
+		AppID: t.AppID, TenantID: t.TenantID, ClientSecret: t.ClientSecret, Cloud: t.Cloud, ServiceURLs: t.ServiceURLs,
+		MetadataURL: t.OpenIDMetadataURL, TokenURL: t.TokenURL,
+	}
 }
 
 // slackConfig is the adapter's part of the configuration.

@@ -1,16 +1,9 @@
 package main
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 
 	"elevate/cmd/elevate/e2etest"
 )
@@ -22,31 +15,15 @@ import (
 var emulatorScript string
 
 // camera takes pictures of the emulator's page, for people to look at.
-type camera struct {
-	dir string
-	ctx context.Context
-}
+type camera struct{ *e2etest.Page }
 
-// openCamera starts a browser where $ELEVATE_SCREENSHOTS names a folder; there is no camera otherwise.
+// openCamera opens a page where pictures are wanted; there is no camera otherwise.
 func openCamera(t *testing.T) *camera {
 	t.Helper()
-	dir := os.Getenv("ELEVATE_SCREENSHOTS")
-	if dir == "" {
+	if e2etest.Pictures(t) == "" {
 		return nil
 	}
-	dir = filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-"))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("no chromium: install Debian's package chromium, or unset ELEVATE_SCREENSHOTS")
-	}
-	ctx := e2etest.Browser(t, path)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1180, 900)); err != nil {
-		t.Fatal(err)
-	}
-	return &camera{dir, ctx}
+	return &camera{e2etest.OpenPage(t, "about:blank", 1180, 900)}
 }
 
 // shot shows a place ("#access-requests", "Elevate", or a dialog above one) as a person sees it, and keeps the picture.
@@ -56,19 +33,7 @@ func (o *office) shot(name, person, place string, thread bool) {
 	if o.camera == nil {
 		return
 	}
-	ctx := o.camera.ctx
-	if err := chromedp.Do(ctx, chromedp.Navigate(o.url)); err != nil {
-		o.Fatal(err)
-	}
-	show := fmt.Sprintf("(%s)(%q, %q, %t)", emulatorScript, slackID(person), place, thread)
-	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](show, chromedp.EvalAwaitPromise)); err != nil {
-		o.Fatal(err)
-	}
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		o.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(o.camera.dir, name+".png"), png, 0o644); err != nil {
-		o.Fatal(err)
-	}
+	o.camera.Visit(o.url)
+	e2etest.Get[bool](o.camera.Page, fmt.Sprintf("(%s)(%q, %q, %t)", emulatorScript, slackID(person), place, thread))
+	o.camera.Shot(name)
 }

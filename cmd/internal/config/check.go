@@ -27,6 +27,9 @@ func (c *checker) check() {
 	if c.Slack != nil {
 		c.checkSlack(c.Slack)
 	}
+	if c.Teams != nil {
+		c.checkTeams(c.Teams)
+	}
 	c.checkPeople()
 	c.checkTokens()
 	c.checkRoles()
@@ -40,8 +43,8 @@ func (c *checker) check() {
 	c.span("sweep.every", &c.Sweep.Every, 5*time.Minute)
 	c.oneOf("log.level", &c.Log.Level, "info", "debug", "warn", "error")
 	c.oneOf("log.format", &c.Log.Format, "json", "text")
-	if c.Slack == nil && len(c.API.Tokens) == 0 && slices.Equal(c.chats, []string{"slack"}) {
-		c.warning(nil, "has neither slack nor api.tokens, so nobody could ask for anything")
+	if c.Slack == nil && c.Teams == nil && len(c.API.Tokens) == 0 && slices.Contains(c.chats, "slack") {
+		c.warning(nil, "has neither slack nor teams nor api.tokens, so nobody could ask for anything")
 	}
 }
 

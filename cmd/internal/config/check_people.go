@@ -44,6 +44,7 @@ func (c *checker) checkPeople() {
 			c.problem(at.key("email"), "is %s: write an address such as ana@example.com", c.doc.quote(at.key("email")))
 		}
 		c.form(at.key("slack"), p.Slack, userID, false, "the member ID, which begins with U or W (in Slack: profile, ⋮, Copy member ID)")
+		c.form(at.key("teams"), p.Teams, guid, false, "the person's object ID in Entra, "+guidForm)
 		c.checkGroups(at.key("groups"), p.Groups)
 	}
 	const linked = "one account, one person, or one could approve for the other"

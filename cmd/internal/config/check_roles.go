@@ -97,17 +97,12 @@ func (c *checker) checkChannels(at path, channels map[string]string) {
 	for chat, channel := range channels {
 		at := at.key(chat)
 		switch {
-		case chat == "teams" && len(channels) > 1:
-			c.warning(at, "is of Microsoft Teams, which is not part of this version: nothing will be posted there")
 		case !slices.Contains(c.chats, chat):
 			c.problem(at, "is of a chat that this version does not speak; it speaks: %s", strings.Join(c.chats, ", "))
 		case channel == "":
 			c.problem(at, "is empty: write the channel, or leave the key out")
-		case chat != "slack":
-		case c.Slack == nil:
-			c.problem(at, "names a channel in Slack, and there is no slack block to reach it by")
 		default:
-			c.form(at, channel, channelID, true, "the channel's ID, which begins with C or G (in Slack: the channel's name, About, at the end)")
+			c.checkChannel(at, chat, channel)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type Config struct {
 	Store      Store
 	HTTP       HTTP
 	Slack      *Slack `yaml:"slack"` // nil: no Slack
-	Teams      teams
+	Teams      *Teams `yaml:"teams"` // nil: no Teams
 	API        API
 	People     []Person
 	Connectors map[string]Block
@@ -86,6 +86,18 @@ type Slack struct {
 	Command               string // default /elevate
 }
 
+// Teams is the connection to one tenant of Microsoft 365. Teams calls this program over HTTPS, at /api/messages.
+type Teams struct {
+	AppID        string // the bot's application (client) id, a GUID
+	TenantID     string // the one tenant that is served, a GUID
+	ClientSecret access.Secret
+	Cloud        string // public, usgov or china; default public
+	// ServiceURLs are origins that the bot's token may be sent to beside Microsoft's own; http only on loopback.
+	ServiceURLs       []string `yaml:"service_urls"`
+	OpenIDMetadataURL string   `yaml:"openid_metadata_url"` // default: the cloud's
+	TokenURL          string   // default: the cloud's, for the tenant
+}
+
 // API is who may call the API.
 type API struct {
 	Tokens []api.Token
@@ -141,7 +153,7 @@ func (l Log) Handler(w io.Writer) slog.Handler {
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 // Load reads a file; env is os.LookupEnv or a stand-in. The chats are those that the program at hand can speak in; none
-// means Slack. Problems are in the order of the file. The error is for a file that cannot be read at all.
+// means Slack and Teams. Problems are in the order of the file. The error is for a file that cannot be read at all.
 func Load(path string, env func(string) (string, bool), chats ...string) (*Config, Problems, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -154,7 +166,7 @@ func Load(path string, env func(string) (string, bool), chats ...string) (*Confi
 // Parse reads the text of a file; name is for problems.
 func Parse(name string, text []byte, env func(string) (string, bool), chats ...string) (*Config, Problems) {
 	if len(chats) == 0 {
-		chats = []string{"slack"}
+		chats = []string{"slack", "teams"}
 	}
 	doc, problem := parse(name, text)
 	if problem != nil {

@@ -309,15 +309,6 @@ func snake(name string) string {
 	return b.String()
 }
 
-// teams stands for the block of Microsoft Teams: its name is known, and nothing more yet.
-type teams struct{}
-
-func (*teams) decodeNode(d *decoder, n *yaml.Node, at path) {
-	if !isNull(n) {
-		d.found.unreadable(at, "Microsoft Teams is not part of this version: remove this block")
-	}
-}
-
 // keysOf are the keys that a pointer to a struct can be filled from.
 func keysOf(into any) map[string]bool {
 	out := map[string]bool{}

@@ -1,0 +1,157 @@
+package teams
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"elevate/bot"
+	"elevate/bot/bottest"
+	"elevate/bot/teams/teamsfake"
+)
+
+// TestTheSameInvokeFourTimesHasOneEffect: clients send again what they think was lost.
+func TestTheSameInvokeFourTimesHasOneEffect(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	m := k.posted(t)
+	ben := k.person(bottest.Ben)
+	first := ben.Press(m, "Approve")
+	if first.Err != nil {
+		t.Fatal(first.Err)
+	}
+	for range 3 {
+		if again := k.fake.Redeliver(); again.Err != nil || string(again.Body) != string(first.Body) {
+			t.Errorf("answered %s %v, want the first answer again", again.Body, again.Err)
+		}
+	}
+	if heard := k.bot.Heard(); strings.Count(strings.Join(heard, "\n"), "clicked approve") != 1 {
+		t.Errorf("the bot heard %q", heard)
+	}
+}
+
+// TestACrashDoesNothingTwiceThatAddsUp: another process finds what was begun by one that is gone.
+func TestACrashDoesNothingTwiceThatAddsUp(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	again := func(a act) {
+		t.Helper()
+		payload, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.teams.handle(t.Context(), payload); err != nil {
+			t.Error(err)
+		}
+	}
+	at := spot{place: place{Service: k.fake.URL, Conversation: k.fake.Chat(account(bottest.Ana))}, Account: account(bottest.Ana), User: teamsfake.MRI(account(bottest.Ana)), Personal: true}
+	k.person(bottest.Ana).Say("help")
+	k.told(t, bottest.Ana, "You typed help")
+	cut := act{Key: "teams:act:cut", Words: "extend 07kq4-m2xp9 1h", Spot: at}
+	if k.teams.begun(t.Context(), cut.Key) {
+		t.Fatal("begun before it began")
+	}
+	again(cut)
+	k.told(t, bottest.Ana, "was interrupted at this")
+	whole := act{Key: "teams:act:whole", Words: "extend 07kq4-m2xp9 2h", Spot: at}
+	again(whole)
+	again(whole) // the inbox did not hear that it was done
+	approve := act{Key: "teams:act:click", Press: &press{Kind: pressClick, Action: bot.ActApprove, Request: bottest.Request}, Spot: at}
+	again(approve)
+	k.told(t, bottest.Ana, "You typed extend 07kq4-m2xp9 2h")
+	heard := strings.Join(k.bot.Heard(), "\n")
+	for what, want := range map[string]int{"extend 07kq4-m2xp9 1h": 0, "extend 07kq4-m2xp9 2h": 1, "clicked approve": 1} {
+		if n := strings.Count(heard, what); n != want {
+			t.Errorf("%s was done %d times, want %d", what, n, want)
+		}
+	}
+}
+
+// TestAFormIsSpentOnceItIsAccepted: whatever comes of the same form later, gets the answer that it got.
+func TestAFormIsSpentOnceItIsAccepted(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.DenyForm()} }
+	ana := k.person(bottest.Ana)
+	ana.Say("")
+	k.fake.Await(t, "the form", func() bool { return ana.Form() != nil })
+	form := ana.Form()
+	send := func(reason string) {
+		t.Helper()
+		for i := range form.Inputs {
+			form.Values[form.Inputs[i].ID] = reason
+		}
+		if ack := ana.Submit(form, verbPrefix+string(pressSend)); ack.Err != nil || !strings.Contains(string(ack.Body), "You sent deny") {
+			t.Errorf("%s: answered %s %v", reason, ack.Body, ack.Err)
+		}
+	}
+	send("not now")
+	send("not now")
+	send("for another reason")
+	if n := strings.Count(strings.Join(k.bot.Heard(), "\n"), "submitted deny"); n != 1 {
+		t.Errorf("%d forms were accepted", n)
+	}
+}
+
+// TestAnOldClientsButtonIsDoneToo: it knows no Action.Execute, and sends a message.
+func TestAnOldClientsButtonIsDoneToo(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	m := k.posted(t)
+	for _, label := range []string{"Approve", "Details"} {
+		if ack := k.person(bottest.Ben).PressOld(m, label); ack.Err != nil {
+			t.Fatal(ack.Err)
+		}
+		k.told(t, bottest.Ben, "You clicked "+strings.ToLower(label))
+	}
+	if heard := strings.Join(k.bot.Heard(), "\n"); strings.Count(heard, "clicked approve "+string(bottest.Request)) != 1 {
+		t.Errorf("the bot heard %s", heard)
+	}
+}
+
+// TestAnAnswerThatComesTooLateIsToldAfterwards: the click counts, and the person hears of it.
+func TestAnAnswerThatComesTooLateIsToldAfterwards(t *testing.T) {
+	t.Parallel()
+	k := setup(t, func(cfg *Config) { cfg.AckWithin = 100 * time.Millisecond })
+	m := k.posted(t)
+	k.bot.Hang = make(chan struct{})
+	ben := k.person(bottest.Ben)
+	if ack := ben.Press(m, "Approve"); ack.Err != nil || !strings.Contains(string(ack.Body), "still at it") && !strings.Contains(string(ack.Body), "in time") {
+		t.Errorf("answered %s %v", ack.Body, ack.Err)
+	}
+	close(k.bot.Hang)
+	k.told(t, bottest.Ben, "You clicked approve")
+	if k.says(teamsfake.Access, "You clicked approve") {
+		t.Error("everybody is told")
+	}
+}
+
+// TestGoingBackShowsTheMessage that something was put in the place of.
+func TestGoingBackShowsTheMessage(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	m := k.posted(t)
+	ben := k.person(bottest.Ben)
+	k.bot.OnClick = func(c bot.Click) bot.Answer {
+		if c.Action == bot.ActDetails {
+			return bot.Answer{Card: &bot.Card{Name: "details", Title: "All of it", Parts: []bot.Part{bot.Text{Spans: []bot.Span{bot.Say("Everything.")}}}}}
+		}
+		return bot.Answer{Form: bottest.DenyForm()}
+	}
+	for _, label := range []string{"Details", "Deny…"} {
+		if ack := ben.Press(m, label); ack.Err != nil {
+			t.Fatal(ack.Err)
+		}
+		in := ben.Sees(teamsfake.Access)[0]
+		if ack := ben.Press(in, "Go back"); ack.Err != nil {
+			t.Fatalf("%s: %v", label, ack.Err)
+		}
+		if text := teamsfake.Text(ben.Sees(teamsfake.Access)[0].Card); !strings.Contains(text, "Shown to ") {
+			t.Errorf("after %s Ben sees %s", label, text)
+		}
+	}
+	if text := teamsfake.Text(k.fake.Messages(teamsfake.Access)[0].Card); !strings.Contains(text, "because") {
+		t.Errorf("everybody sees %s", text)
+	}
+}
