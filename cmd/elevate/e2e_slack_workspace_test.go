@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"elevate/cmd/elevate/e2etest"
 )
 
 // soon is how long anything may take that is to happen at once, on a busy machine.
@@ -31,32 +31,14 @@ type workspace struct {
 // startWorkspace starts an emulator that delivers to an address over HTTP, or, where that is empty, by Socket Mode.
 func startWorkspace(t *testing.T, requestURL string) *workspace {
 	t.Helper()
-	path := filepath.Join("..", "..", ".cache", "node_modules", "local-slack-linux-x64", "bin", "local-slack")
-	if _, err := os.Stat(path); err != nil {
-		const missing = "the Slack emulator is not installed: run make deps"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	path := e2etest.NodeModule(t, "local-slack-linux-x64", "bin", "local-slack")
 	dir := t.TempDir()
 	config := filepath.Join(dir, "workspace.json")
 	if err := os.WriteFile(config, workspaceConfig(t, requestURL), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "--config", config, "--port", "0", "--base-host", "127.0.0.1", "--files-dir", dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // it was killed
-	})
-	return &workspace{T: t, url: announced(t, out)}
+	return &workspace{T: t, url: e2etest.Announced(t, cmd, "Web UI:")}
 }
 
 func workspaceConfig(t *testing.T, requestURL string) []byte {
@@ -84,20 +66,6 @@ func workspaceConfig(t *testing.T, requestURL string) []byte {
 
 // slackID is a person's account.
 func slackID(person string) string { return "U0" + strings.ToUpper(person) }
-
-// announced reads the address that the emulator prints at its start.
-func announced(t *testing.T, out io.Reader) string {
-	t.Helper()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if _, url, found := strings.Cut(lines.Text(), "Web UI:"); found {
-			go func() { _, _ = io.Copy(io.Discard, out) }() // it must be able to go on writing
-			return strings.TrimSpace(url)
-		}
-	}
-	t.Fatalf("the emulator did not start: %v", lines.Err())
-	return ""
-}
 
 // control calls the emulator's own API.
 func (w *workspace) control(path string, body, answer any) {

@@ -90,38 +90,27 @@ func program(t *testing.T, args ...string) string {
 // tab is a page in a browser.
 type tab struct {
 	*testing.T
-	ctx context.Context
+	*e2etest.Page
 }
 
 // open starts a browser of its own on an address. Whatever the page complains of fails the test.
 func open(t *testing.T, address string, width, height int64) *tab {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal("no chromium: install Debian's package chromium")
-	} else if err != nil {
-		t.Skip("no chromium: install Debian's package chromium to try the page in it")
+	x := &tab{T: t, Page: e2etest.OpenPage(t, "about:blank", width, height)}
+	if e2etest.Pictures(t) != "" { // sharper ones
+		if err := chromedp.Do(x.Page.Context(), chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5))); err != nil {
+			t.Fatal(err)
+		}
 	}
-	ctx := e2etest.Browser(t, path)
-	x := &tab{T: t, ctx: ctx}
-	complaints := overhear(t, ctx)
+	complaints := overhear(t, x.Page.Context())
 	t.Cleanup(func() {
 		for _, c := range complaints() {
 			t.Errorf("the page complains: %s", c)
 		}
 	})
-	x.do(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale())))
-	x.do(chromedp.Navigate(address))
-	x.see(`document.querySelectorAll("#people button").length > 0`, "people to choose from")
+	x.Visit(address)
+	x.See(`document.querySelectorAll("#people button").length > 0`, "people to choose from")
 	return x
-}
-
-// scale is how many dots of a screenshot stand for a pixel of the page.
-func scale() float64 {
-	if os.Getenv("ELEVATE_SCREENSHOTS") == "" {
-		return 1
-	}
-	return 1.5
 }
 
 // overhear collects exceptions and errors of a page.
@@ -149,138 +138,44 @@ func overhear(t *testing.T, ctx context.Context) func() []string {
 	}
 }
 
-func (x *tab) do(a chromedp.Action[chromedp.Void]) {
-	x.Helper()
-	ctx, cancel := context.WithTimeout(x.ctx, 2*patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, a); err != nil {
-		x.Fatal(err)
-	}
-}
-
-// get evaluates an expression, waiting for it where it is a promise.
-func get[T any](x *tab, expression string) T {
-	x.Helper()
-	ctx, cancel := context.WithTimeout(x.ctx, 2*patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		x.Fatalf("%v, evaluating %s", err, expression)
-	}
-	return v
-}
-
-// scene is what somebody would see who looked at a page that did not come to show what it should.
-const scene = `JSON.stringify({ focus: document.activeElement?.id, line: document.getElementById("line")?.value, hint: document.getElementById("hint")?.textContent,
-	choices: document.getElementById("choices")?.innerText, hidden: document.getElementById("choices")?.hidden, log: document.getElementById("log")?.innerText,
-	offline: document.body.className, toast: [...document.querySelectorAll(".toast")].map((e) => e.innerText) })`
-
-// see waits until an expression is true in the page. What says what that means.
-func (x *tab) see(expression, what string) {
-	x.Helper()
-	seen := get[bool](x, fmt.Sprintf(`new Promise((done) => {
-		const end = performance.now() + %d;
-		const look = () => {
-			let yes = false;
-			try { yes = Boolean(%s); } catch { yes = false; }
-			if (yes || performance.now() > end) done(yes);
-			else setTimeout(look, 20);
-		};
-		look();
-	})`, patience.Milliseconds(), expression))
-	if !seen {
-		x.shot("failed")
-		x.Fatalf("not seen: %s\n%s", what, get[string](x, scene))
-	}
-}
-
-// reads waits until an element's text has all of the words.
+// reads waits until an element that can be seen has all of the words: a hidden one keeps those that it had.
 func (x *tab) reads(selector string, words ...string) {
 	x.Helper()
 	list, err := json.Marshal(words)
 	if err != nil {
 		x.Fatal(err)
 	}
-	x.see(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((el) => %s.every((w) => el.innerText.includes(w)))`, selector, list),
+	x.See(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((el) => el.checkVisibility() && %s.every((w) => el.innerText.includes(w)))`, selector, list),
 		fmt.Sprintf("%q in %s", words, selector))
 }
 
 // lacks waits until nothing fits a selector.
 func (x *tab) lacks(selector string) {
 	x.Helper()
-	x.see(fmt.Sprintf(`document.querySelector(%q) === null`, selector), "the end of "+selector)
+	x.See(fmt.Sprintf(`document.querySelector(%q) === null`, selector), "the end of "+selector)
 }
 
-// click presses the mouse on an element, once it is there, at rest and not covered by another.
+// click presses the mouse on the last visible element that fits a selector, where no dialog stands above it.
 func (x *tab) click(selector string) {
 	x.Helper()
-	at := get[[]float64](x, fmt.Sprintf(`new Promise((done) => {
-		const end = performance.now() + %d;
-		let last = "";
-		const look = () => {
-			const el = [...document.querySelectorAll(%q)].findLast((e) => e.getClientRects().length > 0);
-			if (performance.now() > end) return done([]);
-			if (el) {
-				const visible = el.closest("dialog") || !document.querySelector("dialog[open]");
-				const b = el.getBoundingClientRect();
-				const [x, y] = [b.x + b.width / 2, b.y + b.height / 2];
-				const top = document.elementFromPoint(x, y);
-				const now = JSON.stringify([x, y]);
-				if (!top || y > innerHeight - 8 || y < 8) el.scrollIntoView({ block: "center" });
-				else if (visible && now === last && (el.contains(top) || top.contains(el)) && !el.disabled) return done([x, y]);
-				last = now;
-			}
-			setTimeout(look, 30);
-		};
-		look();
-	})`, patience.Milliseconds(), selector))
-	if len(at) != 2 {
-		x.shot("failed")
-		x.Fatalf("nothing to click: %s", selector)
-	}
-	x.do(chromedp.MouseClickXY(at[0], at[1]))
-}
-
-// keys types into what has the focus.
-func (x *tab) keys(text string) {
-	x.Helper()
-	x.do(chromedp.KeyEvent(text))
+	x.Click(fmt.Sprintf(`[...document.querySelectorAll(%q)].findLast((e) => e.getClientRects().length > 0 &&
+		(e.closest("dialog") || !document.querySelector("dialog[open]")))`, selector), selector)
 }
 
 // become chooses another person.
 func (x *tab) become(person string) {
 	x.Helper()
 	x.click(`[data-person="` + person + `"]`)
-	x.see(`document.querySelector('[data-person="`+person+`"][aria-checked="true"]')`, person+" chosen")
+	x.See(`document.querySelector('[data-person="`+person+`"][aria-checked="true"]')`, person+" chosen")
 }
 
 // prefer sets what the desktop asks of pages: "light" or "dark".
 func (x *tab) prefer(scheme string) {
 	x.Helper()
-	_, err := chromedp.Call(x.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+	_, err := chromedp.Call(x.Page.Context(), emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
 	if err != nil {
-		x.Fatal(err)
-	}
-}
-
-// shot keeps a picture of the page for people to look at, where one is asked for.
-func (x *tab) shot(name string) {
-	x.Helper()
-	dir := os.Getenv("ELEVATE_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	get[bool](x, `Promise.all(document.getAnimations().map((a) => a.finished.catch(() => 0))).then(() => true)`)
-	png, err := chromedp.Run(x.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		x.Fatal(err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		x.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		x.Fatal(err)
 	}
 }

@@ -7,9 +7,9 @@ func TestTheFormSaysThatARoleIsHeldAlready(t *testing.T) {
 	t.Parallel()
 	x := open(t, program(t), 1280, 860)
 	x.become("omar")
-	x.see(`document.getElementById("line")`, "where to type")
+	x.See(`document.getElementById("line")`, "where to type")
 	x.click("#line")
-	x.keys("/elevate audit-log-reader 1h\r")
+	x.Type("/elevate audit-log-reader 1h\r")
 	x.reads("dialog", "You held this role already", "You will still have it")
-	x.shot("held")
+	x.Shot("held")
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+
+	"elevate/cmd/elevate/e2etest"
 )
 
 //go:embed testdata/legible.js
@@ -15,8 +17,8 @@ var legible string
 // pressed or filled in, and nothing that sticks out at the side.
 func (x *tab) clear(when string) {
 	x.Helper()
-	get[bool](x, `Promise.all(document.getAnimations().map((a) => a.finished.catch(() => 0))).then(() => true)`)
-	for _, fault := range get[[]string](x, legible) {
+	e2etest.Get[bool](x.Page, `Promise.all(document.getAnimations().map((a) => a.finished.catch(() => 0))).then(() => true)`)
+	for _, fault := range e2etest.Get[[]string](x.Page, legible) {
 		x.Errorf("%s: %s", when, fault)
 	}
 }
@@ -28,10 +30,10 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 		x.prefer(scheme)
 		x.clear(scheme + ", at first")
 		x.click("#line")
-		x.keys("/elevate ")
+		x.Type("/elevate ")
 		x.reads("#choices", "prod-db-admin")
 		x.clear(scheme + ", completing")
-		x.keys(strings.Repeat("\b", len("/elevate ")))
+		x.Type(strings.Repeat("\b", len("/elevate ")))
 	}
 	x.ask()
 	x.click(request + ` [data-action="approve"]`)
@@ -45,12 +47,12 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 		x.prefer(scheme)
 		x.clear(scheme + ", denying")
 	}
-	x.shot("dark-deny")
+	x.Shot("dark-deny")
 	x.click("#form .close")
 	x.click(request + ` [data-action="approve"]`)
 	x.click("#confirm [data-yes]")
 	x.reads(held, "Ana Lima")
-	x.shot("dark-active")
+	x.Shot("dark-active")
 	for _, room := range []string{"", "access-critical", "@bob", "access"} {
 		x.click(`[data-room="` + room + `"]`)
 		for _, scheme := range []string{"light", "dark"} {
@@ -72,60 +74,60 @@ func TestPhoneShowsOnePartAtATime(t *testing.T) {
 	x := open(t, program(t, "-at", start), 390, 844)
 	x.reads("#guide", "You are Ana Lima")
 	x.clear("chat")
-	x.shot("phone-first")
+	x.Shot("phone-first")
 	x.ask()
 	x.clear("asked")
 	x.click("#tabs button:nth-child(1)")
 	x.clear("rooms")
-	x.shot("phone-rooms")
+	x.Shot("phone-rooms")
 	x.become("bob")
 	x.click(`[data-room="access"]`)
 	x.reads(request, "Approve")
-	x.shot("phone-request")
+	x.Shot("phone-request")
 	x.click(request + ` [data-action="approve"]`)
 	x.reads("#confirm", "Grant this access?")
-	x.shot("phone-confirm")
+	x.Shot("phone-confirm")
 	x.click("#confirm [data-yes]")
 	x.reads(request, "Active")
 	x.click("#tabs button:nth-child(3)")
 	x.reads(held, "Ana Lima")
 	x.clear("target")
-	x.shot("phone-target")
+	x.Shot("phone-target")
 	x.prefer("dark")
 	x.clear("target, dark")
-	x.shot("phone-target-dark")
+	x.Shot("phone-target-dark")
 	x.click("#tabs button:nth-child(1)")
 	x.become("ana")
 	x.click("#tabs button:nth-child(2)")
 	x.click("#line")
-	x.keys("/elevate\r")
+	x.Type("/elevate\r")
 	x.reads("#form", "Request access")
 	x.clear("form")
-	x.shot("phone-form")
+	x.Shot("phone-form")
 }
 
 func TestKeyboardAloneIsEnough(t *testing.T) {
 	t.Parallel()
 	x := open(t, program(t, "-at", start), 1440, 900)
-	x.keys("\t") // the link that skips to the message box
-	x.see(`document.activeElement.classList.contains("skip")`, "the first stop of the tabulator")
-	x.keys("\r")
-	x.see(`document.activeElement.id === "line"`, "the message box")
-	x.keys("/elevate staging-db-admin 1h trying the new index\r")
+	x.Type("\t") // the link that skips to the message box
+	x.See(`document.activeElement.classList.contains("skip")`, "the first stop of the tabulator")
+	x.Type("\r")
+	x.See(`document.activeElement.id === "line"`, "the message box")
+	x.Type("/elevate staging-db-admin 1h trying the new index\r")
 	x.reads(`[data-role="staging-db-admin"] [data-account="ana"]`, "until")
 	press := func(selector string) {
 		t.Helper()
-		get[bool](x, `(document.querySelector('`+selector+`').focus(), true)`)
-		x.keys("\r")
+		e2etest.Get[bool](x.Page, `(document.querySelector('`+selector+`').focus(), true)`)
+		x.Type("\r")
 	}
 	press(request + ` [data-action="end"]`)
-	x.see(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus")
-	x.keys("\x1b")
+	x.See(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus")
+	x.Type("\x1b")
 	x.lacks("#confirm[open]")
-	x.see(`document.activeElement.dataset.action === "end"`, "the focus back on the button")
-	x.keys("\r")
-	x.see(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus again")
-	x.keys("\r")
+	x.See(`document.activeElement.dataset.action === "end"`, "the focus back on the button")
+	x.Type("\r")
+	x.See(`document.querySelector("#confirm[open] [data-yes]") === document.activeElement`, "the question in focus again")
+	x.Type("\r")
 	x.lacks(`[data-role="staging-db-admin"] [data-account="ana"]`)
 	x.reads(request, "Ended")
 }
@@ -135,16 +137,16 @@ func TestTabTakesWhatFitsTheText(t *testing.T) {
 	t.Parallel()
 	x := open(t, program(t, "-at", start), 1440, 900)
 	x.click("#line")
-	x.keys("/elevate ")
+	x.Type("/elevate ")
 	x.reads("#choices", "cluster-admin")
-	x.see(`(() => {
+	x.See(`(() => {
 		const answer = window.fetch;
 		const held = new Promise((resolve) => { window.release = resolve; });
 		window.fetch = async (...args) => { await held; return answer(...args); };
 		return true;
 	})()`, "a server that takes its time")
-	x.keys("prod-db" + kb.Tab)
-	x.see(`document.getElementById("line").value === "/elevate prod-db"`, "nothing taken before the answer")
-	x.see(`window.release() === undefined`, "the answer")
-	x.see(`document.getElementById("line").value === "/elevate prod-db-admin "`, "the role that fits")
+	x.Type("prod-db" + kb.Tab)
+	x.See(`document.getElementById("line").value === "/elevate prod-db"`, "nothing taken before the answer")
+	x.See(`window.release() === undefined`, "the answer")
+	x.See(`document.getElementById("line").value === "/elevate prod-db-admin "`, "the role that fits")
 }
