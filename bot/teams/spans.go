@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"elevate/bot"
 	"elevate/workflows/access"
@@ -124,7 +125,7 @@ var boldable = regexp.MustCompile(`^[\pL\pN](?s:.*[\pL\pN])?$`)
 // harmless tells whether no character of a line means anything in the markdown of any client, so that it is shown to the
 // letter: letters, digits, emoji and punctuation that makes no mark, no list, no link and no other sign.
 func harmless(line string) bool {
-	return plainWords.MatchString(line) && !meant.MatchString(line)
+	return plainWords.MatchString(line) && !meant.MatchString(line) && !strings.ContainsRune(line, utf8.RuneError)
 }
 
 var (
