@@ -17,6 +17,13 @@ const (
 	stopGrace = 3 * time.Second
 )
 
+// What people are told where an answer takes too long, where there is no room for it, and where the store does not answer.
+const (
+	SaysLate  = "Elevate could not answer in time. It may have been done all the same: look with /elevate mine before you try again."
+	SaysBusy  = "Elevate is very busy or restarting, so nothing was done. Try again in a minute."
+	SaysStore = "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."
+)
+
 // Tasks runs what outlives the request that caused it, and knows when all of it has ended.
 type Tasks struct {
 	ctx    context.Context

@@ -32,7 +32,7 @@ func (s *Slack) record(ctx context.Context, c clicked, key string) {
 	}
 	s.log.Error("a click could not be recorded", "action", string(c.Click.Action),
 		"request_id", string(c.Click.Request), "account", c.Place.User, "err", err)
-	says := saysStore
+	says := bot.SaysStore
 	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 		says = saysUnsure // the store may have it all the same
 	}

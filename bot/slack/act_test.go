@@ -494,16 +494,16 @@ func TestStoreThatFailsMeansNothingIsDone(t *testing.T) {
 		m := k.posted(t)
 		ana := k.opened(t, "U0ANA")
 		k.store.breakDown(errors.New("connection refused"), nil)
-		if got := ana.Type("C0ACCESS", "mine").Text(); got != saysStore {
+		if got := ana.Type("C0ACCESS", "mine").Text(); got != bot.SaysStore {
 			t.Errorf("a command is answered %q", got)
 		}
-		if ack := submit(t, ana); !strings.Contains(string(ack.Body), saysStore) {
+		if ack := submit(t, ana); !strings.Contains(string(ack.Body), bot.SaysStore) {
 			t.Errorf("a form is answered %s", ack.Body)
 		}
 		before := len(k.fake.Whispers("C0ACCESS"))
 		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
 		k.fake.Await(t, "word that it was not recorded", func() bool { return len(k.fake.Whispers("C0ACCESS")) == before+1 })
-		if got := k.fake.Whispers("C0ACCESS")[before].Text; got != saysStore {
+		if got := k.fake.Whispers("C0ACCESS")[before].Text; got != bot.SaysStore {
 			t.Errorf("told %q", got)
 		}
 		if n := k.countHeard("U0BEN"); n != 0 {

@@ -54,7 +54,7 @@ func (s *Slack) orSorry(v view, r reply, err error) reply {
 	case errors.Is(err, errPending):
 		return s.problem(v, saysPending)
 	case err != nil:
-		return s.problem(v, saysStore)
+		return s.problem(v, bot.SaysStore)
 	}
 	return r
 }

@@ -11,12 +11,9 @@ import (
 )
 
 const (
-	saysLate    = "Elevate could not answer in time. It may have been done all the same: look with /elevate mine before you try again."
-	saysBusy    = "Elevate is very busy or restarting, so nothing was done. Try again in a minute."
 	saysPending = "Elevate got this before and is still at it. Look with /elevate mine before you try again."
 	saysNoForm  = "Slack did not open the form in time. Try once more, or type the request: /elevate ROLE DURATION REASON."
 	saysUnsure  = "Elevate could not record your click in time. If nothing changes here within a minute, click again."
-	saysStore   = "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."
 )
 
 // take answers one payload, whichever way it came, within the time that a person's answer may take. What is still
@@ -27,7 +24,7 @@ func (s *Slack) take(ctx context.Context, p payload) reply {
 		func() reply { return s.busy(p) },
 		func() reply {
 			s.log.Warn("an answer took too long", "kind", p.kind())
-			return s.sorry(p, saysLate)
+			return s.sorry(p, bot.SaysLate)
 		})
 }
 
@@ -60,9 +57,9 @@ func (s *Slack) answer(ctx context.Context, p payload) reply {
 func (s *Slack) busy(p payload) reply {
 	if a, ok := p.(action); ok && a.Actions[0].Type == "button" {
 		at := a.place(s.now())
-		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, saysBusy) })
+		s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, bot.SaysBusy) })
 	}
-	return s.sorry(p, saysBusy)
+	return s.sorry(p, bot.SaysBusy)
 }
 
 // sorry is an answer that says why there is none.
@@ -93,7 +90,7 @@ func (s *Slack) command(ctx context.Context, c command) reply {
 	case errors.Is(err, errPending):
 		return private(saysPending)
 	case err != nil:
-		return private(saysStore)
+		return private(bot.SaysStore)
 	}
 	return r
 }

@@ -86,7 +86,7 @@ func (t *Teams) record(ctx context.Context, a act) (fresh bool, says string) {
 	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 		return false, saysUnsure // the store may have it all the same
 	}
-	return false, saysStore
+	return false, bot.SaysStore
 }
 
 // handle works off a recorded act. An error means that it is to be tried again.

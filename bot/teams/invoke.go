@@ -46,10 +46,10 @@ func (t *Teams) execute(ctx context.Context, in incoming) json.RawMessage {
 	t.meet(in)
 	o := bot.Within(ctx, t.tasks, t.cfg.AckWithin,
 		func(ctx context.Context) outcome { return t.press(ctx, pressed(in, p)) },
-		func() outcome { return outcome{Says: saysBusy} },
+		func() outcome { return outcome{Says: bot.SaysBusy} },
 		func() outcome {
 			t.log.Warn("an answer took too long", "kind", in.kind())
-			return outcome{Says: saysLate}
+			return outcome{Says: bot.SaysLate}
 		})
 	if o.Card != nil {
 		return invokeAnswer(cardType, o.Card)

@@ -36,7 +36,7 @@ func (t *Teams) message(ctx context.Context, in incoming) {
 	says := bot.Within(ctx, t.tasks, t.cfg.AckWithin, func(ctx context.Context) string {
 		_, says := t.record(ctx, a)
 		return says
-	}, func() string { return saysBusy }, func() string { return saysUnsure })
+	}, func() string { return bot.SaysBusy }, func() string { return saysUnsure })
 	if says != "" {
 		t.afterwards(func(ctx context.Context) error { return t.tell(ctx, a.Spot, outcome{Says: says}) })
 	}

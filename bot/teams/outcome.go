@@ -21,12 +21,9 @@ type outcome struct {
 }
 
 const (
-	saysLate    = "Elevate could not answer in time. It may have been done all the same: look with /elevate mine before you try again."
-	saysBusy    = "Elevate is very busy or restarting, so nothing was done. Try again in a minute."
 	saysPending = "Elevate has it and is still at it. You are told when it is done."
 	saysUnsure  = "Elevate could not record this in time. If nothing changes here within a minute, try again."
 	saysCutOff  = "Elevate was interrupted at this. It may have been done all the same: look with /elevate mine before you try again."
-	saysStore   = "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."
 	saysNobody  = "Teams does not tell Elevate who you are, as with guests of a meeting, so nothing was done. Sign in with your own account."
 	saysForeign = "This button is none of Elevate's, or of another version of it. Use /elevate mine to find the request."
 	saysGone    = "This request cannot be shown here. Use /elevate mine to see yours."

@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"elevate/bot/bottest"
 )
 
 // maxCumulative is how long the blocks of a message may be together before chat.postMessage and chat.update answer
@@ -22,40 +24,17 @@ import (
 // many refused, so the blocks themselves count. Taken here for all of their JSON.
 const maxCumulative = 12_000
 
-// Testdata is the path of a file of the shared third-party test data. Where it is missing the test fails in CI and is
-// skipped elsewhere.
+// Testdata is the path of a file of the shared third-party test data, as bottest finds it.
 func Testdata(t testing.TB, path ...string) string {
 	t.Helper()
-	root, err := testdata()
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	return filepath.Join(append([]string{root}, path...)...)
-}
-
-func testdata() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			root := filepath.Join(dir, "..", "shared", "testdata", "slack")
-			_, err := os.Stat(root)
-			return root, err
-		}
-	}
-	return "", os.ErrNotExist
+	return bottest.Testdata(t, "slack", path...)
 }
 
 type schemas struct{ message, modal, home, post, update, ephemeral, open, publish, viewUpdate *jsonschema.Schema }
 
 // schemasOf compiles the schemas once. They were made of Slack's own types, with the limits that the types' comments name.
 var schemasOf = sync.OnceValues(func() (*schemas, error) {
-	root, err := testdata()
+	root, err := bottest.TestdataRoot("slack")
 	if err != nil {
 		return nil, err
 	}

@@ -18,40 +18,19 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"elevate/bot/bottest"
 )
 
-// Testdata is the path of a file of the shared third-party test data. Where it is missing the test fails in CI and is
-// skipped elsewhere.
+// Testdata is the path of a file of the shared third-party test data, as bottest finds it.
 func Testdata(t testing.TB, parts ...string) string {
 	t.Helper()
-	root, err := testdata()
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	return filepath.Join(append([]string{root}, parts...)...)
-}
-
-func testdata() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			root := filepath.Join(dir, "..", "shared", "testdata", "teams")
-			_, err := os.Stat(root)
-			return root, err
-		}
-	}
-	return "", os.ErrNotExist
+	return bottest.Testdata(t, "teams", parts...)
 }
 
 // connectorAPI reads Microsoft's description of the Bot Connector once.
 var connectorAPI = sync.OnceValues(func() (routers.Router, error) {
-	root, err := testdata()
+	root, err := bottest.TestdataRoot("teams")
 	if err != nil {
 		return nil, err
 	}
