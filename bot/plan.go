@@ -152,7 +152,7 @@ func (v view) readers(n workflows.Note) []access.PersonID {
 		return []access.PersonID{v.Person}
 	case workflows.NoteCancelled, workflows.NoteExtended: // whoever did it knows
 		return slices.DeleteFunc(concerned, func(p access.PersonID) bool { return p == n.Actor.Person })
-	case workflows.NoteRestored: // the channel is told; there may be hundreds
+	case workflows.NoteRestored, workflows.NoteForged: // the channel is told; there may be hundreds
 		return nil
 	case workflows.NoteApproved: // what the policy approves is active at once
 		if n.Actor.Person == access.System {

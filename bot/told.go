@@ -43,6 +43,9 @@ func (v view) threadParts(n workflows.Note) []Part {
 		return told("", "Extended by ", v.who(n.Actor.Person), v.where(n.Actor), ", until ", When(n.EndsAt, DateTime), ".")
 	case workflows.NoteRestored:
 		return told("", "Elevate lost its memory of this and rebuilt it from its audit log. The access ends as promised, at ", When(n.EndsAt, DateTime), ".")
+	case workflows.NoteForged:
+		return append(told("", "🚨 ", Strong("Somebody has changed this request behind Elevate's back."), " Its record or its timers in the store were not what Elevate wrote. ",
+			"They were put back from the audit log, and nothing was granted by the change. Find out who can write to Redis, and take that away."), v.callAdministrators()...)
 	case workflows.NoteOverdue:
 		return append(v.overdueParts(), v.callForHelp()...)
 	case workflows.NoteFound:
@@ -124,14 +127,20 @@ func (v view) callForHelp() []Part {
 			called = append(called, who)
 		}
 	}
-	var parts []Part
-	if n := len(v.administrators); n > 0 && n <= mentionedAtFirst {
-		parts = append(parts, Text{Spans: say(listed(mentions(v.administrators), n), ": please look.")})
-	}
+	parts := v.callAdministrators()
 	if len(called) > 0 {
 		parts = append(parts, Text{Spans: say(listed(called, mentionedLater), ", who approved it: please see that somebody looks.")})
 	}
 	return parts
+}
+
+// callAdministrators calls the administrators, where they are few.
+func (v view) callAdministrators() []Part {
+	n := len(v.administrators)
+	if n == 0 || n > mentionedAtFirst {
+		return nil
+	}
+	return []Part{Text{Spans: say(listed(mentions(v.administrators), n), ": please look.")}}
 }
 
 // mentions call people.

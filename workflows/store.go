@@ -18,6 +18,9 @@ var (
 	ErrTaken = errors.New("the id is taken")
 	// ErrGuard (wrapped) says that the arrow must not be taken as things are, although the table has it.
 	ErrGuard = errors.New("refused by the store")
+	// ErrForged (wrapped) says that something in the store was not written by Elevate, or is an older copy of what was:
+	// it is not believed, and nothing is done by it.
+	ErrForged = errors.New("it is not what Elevate wrote last: somebody else has changed the store")
 )
 
 // Transition is one arrow, ready to be taken: all of it is written, or nothing.

@@ -154,7 +154,7 @@ func (s *Store) arrow(t workflows.Transition) (*arrow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the event of %s: %w", r.ID, err)
 	}
-	args := append(s.fields(t, doc, event), len(t.Notes))
+	args := append(s.fields(t, s.markDoc(markRecord, doc), s.markDoc(markEvent, event)), len(t.Notes))
 	for _, n := range t.Notes {
 		note, err := json.Marshal(n)
 		if err != nil {

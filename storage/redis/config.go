@@ -12,6 +12,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"elevate/workflows/access"
 )
 
 // Config says where the state is kept and what is asked of it.
@@ -44,6 +46,14 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the caller's clock. Nil: time.Now. A timer is due when both it and the server's clock say so.
 	Now func() time.Time
+	// Marks vouch for records, events, deliveries and memory: what has no good mark is not believed (workflows.ErrForged).
+	// Nil: whoever can write to the server is believed.
+	Marks Marks
+	// Unmarked believes also what has no mark at all, while marks are being introduced.
+	Unmarked bool
+	// Forged is told of each record that is not ours when it is read, also where the reading goes on without it. It
+	// must not wait. Nil: nobody is told.
+	Forged func(access.RequestID)
 	// Log gets what no caller is told: documents that cannot be read, shards that did not answer. Nil: nothing is logged.
 	Log *slog.Logger
 }

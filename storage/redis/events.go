@@ -14,11 +14,15 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"elevate/workflows/access"
 	"elevate/workflows/audit"
 )
 
 // keptAttempts is how long an attempt to append is known, longer than a client repeats it.
 const keptAttempts = 10 * time.Minute
+
+// mostForged is how much of an event that is not ours is kept, in bytes.
+const mostForged = 2000
 
 // Append records an event that belongs to no arrow.
 func (s *Store) Append(ctx context.Context, e audit.Event) error {
@@ -28,7 +32,7 @@ func (s *Store) Append(ctx context.Context, e audit.Event) error {
 	}
 	base := s.keys.of(string(e.Request))
 	err = s.done(ctx, call{script: "append", keys: []string{base + "events", base + "try:" + rand.Text()},
-		args: []any{doc, millis(keptAttempts)}})
+		args: []any{s.markDoc(markEvent, doc), millis(keptAttempts)}})
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
@@ -82,7 +86,7 @@ func (s *Store) Undrained(ctx context.Context, limit int) ([]audit.Event, error)
 	var entries []entry
 	for shard, read := range reads {
 		for _, m := range read.Val() {
-			e, err := readEvent(m, shard)
+			e, err := s.readEvent(m, shard)
 			if err != nil {
 				return nil, fmt.Errorf("redis: event %s of shard %d: %w", m.ID, shard, err)
 			}
@@ -100,21 +104,31 @@ func (s *Store) Undrained(ctx context.Context, limit int) ([]audit.Event, error)
 	return events, nil
 }
 
-func readEvent(m goredis.XMessage, shard int) (entry, error) {
+func (s *Store) readEvent(m goredis.XMessage, shard int) (entry, error) {
 	at, err := parseEventID(m.ID + "." + strconv.Itoa(shard))
 	if err != nil {
 		return entry{}, err
 	}
-	doc, ok := m.Values["e"].(string)
-	if !ok {
+	stored, ok := m.Values["e"].(string)
+	if !ok && s.cfg.Marks == nil {
 		return entry{}, errors.New("no document")
 	}
 	e := entry{at: at}
-	if err := json.Unmarshal([]byte(doc), &e.event); err != nil {
+	doc, err := s.readDoc(markEvent, stored)
+	if err != nil {
+		e.event = forgedEvent(at, fmt.Sprint(m.Values))
+	} else if err := json.Unmarshal(doc, &e.event); err != nil {
 		return entry{}, err
 	}
 	e.event.ID = at.String()
 	return e, nil
+}
+
+// forgedEvent stands in the log for an event that somebody else put into the stream.
+func forgedEvent(at eventID, text string) audit.Event {
+	return audit.Event{At: time.UnixMilli(int64(at.ms)).UTC(), Kind: audit.Forged, Actor: access.BySystem(),
+		Reason: "somebody else wrote an event into the store; it is kept here as text and counts for nothing",
+		Detail: map[string]string{"text": strings.ToValidUTF8(text[:min(len(text), mostForged)], "")}}
 }
 
 // Drained forgets events; one that is forgotten already is no error.

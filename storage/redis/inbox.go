@@ -18,7 +18,7 @@ const keptDeliveries = 24 * time.Hour
 func (s *Store) Deliver(ctx context.Context, d workflows.Delivery) (bool, error) {
 	box := inbox(s.keys.of(d.Key), d.Chat)
 	ask := call{script: "deliver", keys: []string{box, box + ":d:" + d.Key, box + ":k:" + d.Key}, args: []any{
-		rand.Text(), d.Key, d.Payload, s.clocks.caller(), millis(keptDeliveries), s.keys.nudges(), d.Chat,
+		rand.Text(), d.Key, s.markBytes(markDelivery, d.Chat+" "+d.Key, d.Payload), s.clocks.caller(), millis(keptDeliveries), s.keys.nudges(), d.Chat,
 	}}
 	return s.either(ctx, ask, "known")
 }
@@ -31,9 +31,10 @@ func (s *Store) ClaimDeliveries(ctx context.Context, chat string, limit int, lea
 		return call{script: "deliveries", keys: []string{box},
 			args: []any{box + ":d:", s.clocks.caller(), millis(lease), quota}}
 	}, func(item any) error {
-		d, err := readDelivery(item)
-		d.Chat = chat
-		if err == nil {
+		d, err := s.readDelivery(chat, item)
+		if errors.Is(err, workflows.ErrForged) {
+			err = errors.Join(err, s.Worked(ctx, d)) // what somebody else put there would only come again
+		} else if err == nil {
 			deliveries = append(deliveries, d)
 		}
 		return err
@@ -44,7 +45,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, chat string, limit int, lea
 	return deliveries, next, nil
 }
 
-func readDelivery(item any) (workflows.Delivery, error) {
+func (s *Store) readDelivery(chat string, item any) (workflows.Delivery, error) {
 	f, err := texts(item)
 	if err != nil || len(f) != 3 {
 		return workflows.Delivery{}, errors.Join(err, errors.New("not a delivery"))
@@ -53,7 +54,8 @@ func readDelivery(item any) (workflows.Delivery, error) {
 	if err != nil {
 		return workflows.Delivery{}, fmt.Errorf("fence of %s: %w", f[0], err)
 	}
-	return workflows.Delivery{Key: f[0], Payload: []byte(f[2]), Fence: fence, Tries: int(fence) - 1}, nil
+	payload, err := s.readBytes(markDelivery, chat+" "+f[0], f[2])
+	return workflows.Delivery{Key: f[0], Chat: chat, Payload: payload, Fence: fence, Tries: int(fence) - 1}, err
 }
 
 // Worked removes a delivery, also where another holds it by now.

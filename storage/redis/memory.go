@@ -13,7 +13,7 @@ import (
 
 // Once stores a value where there is none, and gives what is stored.
 func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, bool, error) {
-	ask := call{script: "once", keys: []string{s.memory(key)}, args: []any{rand.Text(), value, millis(ttl)}}
+	ask := call{script: "once", keys: []string{s.memory(key)}, args: []any{rand.Text(), s.markBytes(markMemory, key, value), millis(ttl)}}
 	reply, err := s.run(ctx, ask)
 	if err != nil {
 		return nil, false, fmt.Errorf("redis: %w", err)
@@ -24,7 +24,8 @@ func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Dur
 	}
 	switch f[0] {
 	case "first", "kept":
-		return []byte(f[1]), f[0] == "first", nil
+		stored, err := s.readBytes(markMemory, key, f[1])
+		return stored, f[0] == "first", err
 	}
 	return nil, false, fmt.Errorf("redis: %w", unknown(ask, f[0]))
 }
@@ -39,12 +40,12 @@ func (s *Store) Recall(ctx context.Context, key string) ([]byte, error) {
 		return nil, fmt.Errorf("redis: recall: %w", err)
 	}
 	_, value, _ := strings.Cut(stored, " ") // behind the token of the attempt that stored it
-	return []byte(value), nil
+	return s.readBytes(markMemory, key, value)
 }
 
 // Put replaces the value under a key.
 func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	err := s.done(ctx, call{script: "remember", keys: []string{s.memory(key)}, args: []any{rand.Text(), value, millis(ttl)}})
+	err := s.done(ctx, call{script: "remember", keys: []string{s.memory(key)}, args: []any{rand.Text(), s.markBytes(markMemory, key, value), millis(ttl)}})
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"elevate/workflows"
 	"elevate/workflows/access"
 )
 
@@ -26,10 +27,12 @@ func (s *Store) Overdue(ctx context.Context) ([]*access.Record, error) {
 		return nil, fmt.Errorf("redis: list what is overdue: %w", err)
 	}
 	var docs []*goredis.StringCmd
+	var ids []access.RequestID
 	pipe = s.client.Pipeline()
 	for _, set := range sets {
 		for _, id := range set.Val() {
 			if len(docs) < mostOverdue {
+				ids = append(ids, access.RequestID(id))
 				docs = append(docs, pipe.HGet(ctx, s.keys.record(access.RequestID(id)), "doc"))
 			}
 		}
@@ -41,11 +44,14 @@ func (s *Store) Overdue(ctx context.Context) ([]*access.Record, error) {
 		return nil, fmt.Errorf("redis: read what is overdue: %w", err)
 	}
 	var records []*access.Record
-	for _, doc := range docs {
+	for i, doc := range docs {
 		if doc.Val() == "" {
 			continue // it has gone meanwhile
 		}
-		r, err := decode(doc.Val())
+		r, err := s.decode(ids[i], doc.Val())
+		if errors.Is(err, workflows.ErrForged) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -19,25 +18,23 @@ import (
 
 // Get loads a record.
 func (s *Store) Get(ctx context.Context, id access.RequestID) (*access.Record, error) {
-	doc, err := s.client.HGet(ctx, s.keys.record(id), "doc").Result()
-	if errors.Is(err, goredis.Nil) {
+	doc, err := s.stored(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if doc == "" {
 		return nil, fmt.Errorf("redis: request %s: %w", id, access.ErrNotFound)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("redis: get %s: %w", id, err)
-	}
-	return decode(doc)
+	return s.decode(id, doc)
 }
 
-func decode(doc string) (*access.Record, error) {
-	var r access.Record
-	if err := json.Unmarshal([]byte(doc), &r); err != nil {
-		return nil, fmt.Errorf("redis: a document cannot be read: %w", err)
+// stored gives a record as it is stored; "" where there is none.
+func (s *Store) stored(ctx context.Context, id access.RequestID) (string, error) {
+	doc, err := s.client.HGet(ctx, s.keys.record(id), "doc").Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return "", fmt.Errorf("redis: get %s: %w", id, err)
 	}
-	if r.Schema > access.Schema {
-		return nil, fmt.Errorf("redis: request %s was written by a newer version (form %d, known up to %d)", r.ID, r.Schema, access.Schema)
-	}
-	return &r, nil
+	return doc, nil
 }
 
 // Sharing gives the records that may hold a right.
@@ -51,11 +48,16 @@ func (s *Store) Sharing(ctx context.Context, right string) ([]*access.Record, er
 	if err != nil {
 		return nil, fmt.Errorf("redis: sharing: %w", err)
 	}
-	records := make([]*access.Record, len(docs))
-	for i, doc := range docs {
-		if records[i], err = decode(doc); err != nil {
+	var records []*access.Record
+	for i := 0; i+1 < len(docs); i += 2 {
+		r, err := s.decode(access.RequestID(docs[i]), docs[i+1])
+		if errors.Is(err, workflows.ErrForged) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
+		records = append(records, r)
 	}
 	return records, nil
 }
@@ -86,14 +88,17 @@ func (s *Store) List(ctx context.Context, q workflows.Query) ([]*access.Record, 
 		if next == nil {
 			return records, "", nil
 		}
-		r, err := decode(next.doc)
+		from = next.place
+		r, err := s.decode(access.RequestID(next.id), next.doc)
+		if errors.Is(err, workflows.ErrForged) {
+			continue
+		}
 		if err != nil {
 			return nil, "", err
 		}
 		if !r.SubmittedAt.Before(q.Since) {
 			records = append(records, r)
 		}
-		from = next.place
 	}
 	if more, err := l.peek(ctx); err != nil || more == nil {
 		return records, "", err

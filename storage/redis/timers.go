@@ -26,7 +26,7 @@ func (s *Store) Claim(ctx context.Context, l workflows.Lane, limit int, lease ti
 		return call{script: "claim", keys: []string{lane(base, l), base + "claims", base + "fences"},
 			args: []any{base, s.clocks.caller(), millis(lease), quota, exclusive}}
 	}, func(item any) error {
-		c, err := readClaim(item)
+		c, err := s.readClaim(item)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func connectorOf(l workflows.Lane) string {
 	return ""
 }
 
-func readClaim(item any) (workflows.Claim, error) {
+func (s *Store) readClaim(item any) (workflows.Claim, error) {
 	f, err := texts(item)
 	if err != nil || len(f) != 6 {
 		return workflows.Claim{}, errors.Join(err, errors.New("not a claim"))
@@ -64,7 +64,7 @@ func readClaim(item any) (workflows.Claim, error) {
 	if err != nil {
 		return workflows.Claim{}, fmt.Errorf("fence of %s: %w", f[0], err)
 	}
-	r, err := decode(f[4])
+	r, err := s.decode(access.RequestID(f[0]), f[4])
 	if err != nil {
 		return workflows.Claim{}, err
 	}

@@ -20,6 +20,8 @@ const (
 	GivenAgain = "given_again"
 	// Drift records that a target does not list what a live grant gave.
 	Drift = "drift"
+	// Forged records that something in the store was not what Elevate wrote: an event, a record, or the timers of one.
+	Forged = "forged"
 )
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.
