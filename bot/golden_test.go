@@ -234,7 +234,7 @@ func notes() map[workflows.NoteKind]*access.Record {
 		workflows.NoteActive: s["active"], workflows.NoteFailed: s["failed"], workflows.NoteEnding: s["deactivating"],
 		workflows.NoteNearEnd: s["active"], workflows.NoteExtended: s["active_extended"], workflows.NoteOverdue: s["overdue"],
 		workflows.NoteEnded: s["ended"], workflows.NoteFound: s["found"], workflows.NoteRestored: s["active"],
-		workflows.NoteMissing: s["active"],
+		workflows.NoteMissing: s["active"], workflows.NoteForged: s["active"],
 	}
 }
 

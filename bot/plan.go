@@ -47,6 +47,9 @@ const old = 20 * time.Hour
 // sent before on the topic.
 func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access.Record, refs map[string]string) []Message {
 	v := b.look(ctx, r)
+	if n.Kind == workflows.NoteForged {
+		b.callAdministrators(ctx, &v)
+	}
 	channel := b.cfg.Channel(r.Policy, chat)
 	if passedOver(refs[refRequest]) {
 		channel = "" // the channel refused the message: those who may decide are told personally

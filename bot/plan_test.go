@@ -54,6 +54,7 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 		workflows.NoteFound:     "request C-production v4, thread/found/4 C-production/m1, told/found/4/ana @ana",
 		workflows.NoteMissing:   "request C-production v4, thread/missing/4 C-production/m1, told/missing/4/ana @ana",
 		workflows.NoteRestored:  "request C-production v4, thread/restored/4 C-production/m1", // no more: there may be hundreds
+		workflows.NoteForged:    "request C-production v4, thread/forged/4 C-production/m1",   // the same
 		workflows.NoteEnded:     "request C-production v4, thread/ended/4 C-production/m1, told/ended/4/ana @ana",
 	}
 	for kind, r := range notes() {

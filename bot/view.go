@@ -25,7 +25,7 @@ type view struct {
 	// approvers may decide now; unknown tells that they could not be asked for.
 	approvers []access.Person
 	unknown   bool
-	// administrators are called where its end is overdue.
+	// administrators are called where its end is overdue, or somebody has changed it in the store.
 	administrators []access.Person
 	// target is what the target of the role can do; nil where the role is no longer in the catalogue.
 	target *connectors.Capabilities
@@ -61,15 +61,20 @@ func (b *Bot) look(ctx context.Context, r *access.Record) view {
 		v.approvers = approvers
 	}
 	if r.Overdue {
-		var err error
-		if v.administrators, err = b.cfg.Administrators(ctx); err != nil {
-			b.log.Warn("the administrators could not be listed", "request_id", r.ID, "err", err)
-		}
+		b.callAdministrators(ctx, &v)
 	}
 	if o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID); err == nil {
 		v.target, v.besides = &o.Capabilities, o.HeldBesides
 	}
 	return v
+}
+
+// callAdministrators has the view call the administrators.
+func (b *Bot) callAdministrators(ctx context.Context, v *view) {
+	var err error
+	if v.administrators, err = b.cfg.Administrators(ctx); err != nil {
+		b.log.Warn("the administrators could not be listed", "request_id", v.ID, "err", err)
+	}
 }
 
 // name is the directory's name for somebody, fit to stand in a sentence.

@@ -34,8 +34,8 @@ type GuardStore interface {
 type GuardConfig struct {
 	Store   GuardStore // required
 	Anchors *Anchors   // required
-	// Recover gives the store back what the audit log has and it has not. Required.
-	Recover func(context.Context) error
+	// Recover gives the store back what the audit log has and it has not: of these requests and of any other. Required.
+	Recover func(context.Context, []access.RequestID) error
 	// Holder names this replica among those on the store. Required.
 	Holder string
 	Chats  []string // that are told
@@ -189,7 +189,7 @@ func (g *Guard) settle(ctx context.Context) error {
 			found[id] = "record"
 		}
 	}
-	if err := g.cfg.Recover(ctx); err != nil {
+	if err := g.cfg.Recover(ctx, ids); err != nil {
 		return fmt.Errorf("put back what the audit log has: %w", err)
 	}
 	for _, id := range ids {

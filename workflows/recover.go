@@ -107,7 +107,22 @@ func (r *Recovery) Run(ctx context.Context, since audit.Head) (done Recovered, e
 		}
 	}
 	r.log.Warn("the store may have lost what the audit log has; the log is read", "since", since.String())
-	lost, err := r.compare(ctx, paths)
+	return r.rerun(ctx, paths, nil)
+}
+
+// Doubtful is Run for a store in which these requests may not be what they should be, whatever it lists as open.
+func (r *Recovery) Doubtful(ctx context.Context, ids []access.RequestID) error {
+	paths := existing(r.cfg.Paths)
+	if len(paths) == 0 {
+		return nil
+	}
+	_, err := r.rerun(ctx, paths, ids)
+	return err
+}
+
+// rerun compares the store with the whole log, and gives it back what it lost.
+func (r *Recovery) rerun(ctx context.Context, paths []string, doubtful []access.RequestID) (done Recovered, err error) {
+	lost, err := r.compare(ctx, paths, doubtful)
 	if err != nil {
 		return done, err
 	}
@@ -199,10 +214,15 @@ type loss struct {
 const atOnce = 32
 
 // compare reads the whole log and finds what the store has lost. Nothing is written.
-func (r *Recovery) compare(ctx context.Context, paths []string) (losses, error) {
+func (r *Recovery) compare(ctx context.Context, paths []string, doubtful []access.RequestID) (losses, error) {
 	open, err := r.open(ctx)
 	if err != nil {
 		return losses{}, err
+	}
+	for _, id := range doubtful {
+		if open[id], err = r.stored(ctx, id); err != nil {
+			return losses{}, err
+		}
 	}
 	l := losses{traces: newTraces(open)}
 	if l.log, err = audit.Replay(paths, audit.Head{}, l.traces.add); err != nil {

@@ -235,7 +235,7 @@ func noteKinds() map[access.State][]workflows.NoteKind {
 		access.Approved:     {workflows.NoteApproved},
 		access.Scheduled:    {workflows.NoteScheduled},
 		access.Activating:   {workflows.NoteRetrying},
-		access.Active:       {workflows.NoteActive, workflows.NoteNearEnd, workflows.NoteExtended, workflows.NoteRestored},
+		access.Active:       {workflows.NoteActive, workflows.NoteNearEnd, workflows.NoteExtended, workflows.NoteRestored, workflows.NoteForged},
 		access.Deactivating: {workflows.NoteEnding, workflows.NoteOverdue, workflows.NoteRetrying},
 		access.Denied:       {workflows.NoteDenied},
 		access.Cancelled:    {workflows.NoteCancelled},
