@@ -21,7 +21,8 @@ import (
 type Connector interface {
 	// Activate gives the person the role until g.End. It is idempotent by g.ID: a second call with the same grant
 	// gives the same Receipt, also when the first one's answer was lost. It looks before it writes: access that was
-	// there before and is none of ours is reported as Receipt.Already and left as it is. An *Error says why it did not
+	// there before and is none of ours is reported as Receipt.Already and left as it is. Where the target ends access by
+	// itself, a second call with a later end moves that end, and only that and its NativeEnd change. An *Error says why it did not
 	// succeed; unless its kind is Denied, Invalid or NotFound, the access may have been given.
 	Activate(ctx context.Context, g access.Grant) (access.Receipt, error)
 	// Deactivate takes it away, ends live sessions where it can, reads back, and reports what tail remains. It is

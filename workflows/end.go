@@ -96,17 +96,26 @@ func (s *Service) extend(ctx context.Context, by access.Actor, id access.Request
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
-		t, err := move(rec, access.Extend, by, now, NoteExtended)
-		if err != nil {
-			return t, err
-		}
-		t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end})
-		t.Record.NoticeAt = s.noticeAt(now, end)
-		t.until(end, s.cfg.OverdueAfter)
-		t.Notes[0].EndsAt = end
-		t.detail(map[string]string{"from": stamp(rec.EndsAt), "ends_at": stamp(end)})
-		return t, nil
+		return s.later(rec, by, end)
 	})
+}
+
+// later makes the transition that moves the end of a running grant.
+func (s *Service) later(rec *access.Record, by access.Actor, end time.Time) (Transition, error) {
+	now := s.now().UTC()
+	t, err := move(rec, access.Extend, by, now, NoteExtended)
+	if err != nil {
+		return t, err
+	}
+	t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end})
+	t.Record.NoticeAt = s.noticeAt(now, end)
+	t.until(end, s.cfg.OverdueAfter)
+	if r := rec.Receipt; r != nil && !r.NativeEnd.IsZero() && !r.Already {
+		t.Record.NextTry, t.Record.Attempts = now, 0 // the target ends it by itself, and must be told
+	}
+	t.Notes[0].EndsAt = end
+	t.detail(map[string]string{"from": stamp(rec.EndsAt), "ends_at": stamp(end)})
+	return t, nil
 }
 
 // room is by how much a running grant can still be extended; zero where not at all.
@@ -191,6 +200,10 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 	if !concerns(rec, id) {
 		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_yours",
 			Text: fmt.Sprintf("Only %s can extend request %s.", rec.Person, rec.ID)}
+	}
+	if rec.Bundle != "" {
+		return &access.Refusal{Kind: access.ErrConflict, Code: "part_of_bundle",
+			Text: fmt.Sprintf("Request %s is a part of %s, and ends with it. Use `/elevate extend %s` for the whole.", rec.ID, rec.Bundle, rec.Bundle)}
 	}
 	if rec.State != access.Active {
 		if rec.State.Terminal() {

@@ -52,7 +52,7 @@ func newFort(t *testing.T, every time.Duration) *fort {
 	}
 	anchors := workflows.NewAnchors(time.Now)
 	f.guard, err = workflows.NewGuard(workflows.GuardConfig{Store: f.raw, Anchors: anchors, Holder: "a", Chats: []string{"test"}, Every: every,
-		Found: func(what string) { f.found <- what },
+		Found:   func(what string) { f.found <- what },
 		Recover: r.Doubtful})
 	if err != nil {
 		t.Fatal(err)

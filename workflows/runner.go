@@ -255,6 +255,9 @@ func (r *Runner) release(ctx context.Context, c Claim, log *slog.Logger) {
 func (r *Runner) dispatch(ctx context.Context, c Claim, log *slog.Logger) error {
 	switch c.Timer {
 	case access.TimerActivate:
+		if c.Record.State == access.Active {
+			return r.prolong(ctx, c, log)
+		}
 		return r.activate(ctx, c, log)
 	case access.TimerDeactivate:
 		return r.deactivate(ctx, c, log)

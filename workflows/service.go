@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"elevate/connectors"
@@ -91,7 +92,15 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, catalogue: newCatalogue(cfg.Roles), now: cfg.Now, log: cfg.Logger}, nil
+	s := &Service{cfg: cfg, catalogue: newCatalogue(cfg.Roles), now: cfg.Now, log: cfg.Logger}
+	for name, c := range cfg.Connectors {
+		if b, ok := c.(binder); ok {
+			if err := b.bind(s); err != nil {
+				return nil, fmt.Errorf("workflows: connector %s: %w", name, err)
+			}
+		}
+	}
+	return s, nil
 }
 
 // Decision is an approver's word.
@@ -144,6 +153,9 @@ func (s *Service) change(ctx context.Context, by access.Actor, id access.Request
 func (s *Service) take(ctx context.Context, t Transition) error {
 	if journalled(t) {
 		t.Event.Record = t.Record
+	}
+	if t.Record.Bundle != "" { // people are told of the bundle, and of a part where it does not end
+		t.Notes = slices.DeleteFunc(t.Notes, func(n Note) bool { return n.Kind != NoteOverdue })
 	}
 	if err := s.cfg.Store.Take(ctx, t); err != nil {
 		return err
@@ -217,6 +229,6 @@ func (s *Service) offered(role access.Role, p *policy.Policy, eligible bool) Off
 		MinLength:     p.Rule().Justification.MinLength,
 		MaxLength:     p.Rule().Justification.MaxLength,
 		Stages:        p.Stages(),
-		Capabilities:  connectors.Describe(s.cfg.Connectors[role.Connector]),
+		Capabilities:  s.capabilities(role),
 	}
 }

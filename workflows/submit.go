@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"elevate/connectors"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
 	"elevate/workflows/policy"
@@ -100,6 +99,9 @@ func (s *Service) draft(ctx context.Context, by access.Actor, ask Ask) (*access.
 		}
 	}
 	rec.Account, rec.Email = beneficiary.Account(role.Connector), beneficiary.Email
+	if rec.Parts, err = s.members(role, beneficiary, now); err != nil {
+		return rec, err
+	}
 	if ask.Duration == 0 {
 		ask.Duration = pol.Default()
 	}
@@ -122,7 +124,7 @@ func (s *Service) draft(ctx context.Context, by access.Actor, ask Ask) (*access.
 // problems collects what is wrong with the words of a request.
 func (s *Service) problems(rec *access.Record, pol *policy.Policy, now time.Time) access.Problems {
 	problems := pol.Check(asked(&rec.Request, now))
-	if least := connectors.Describe(s.cfg.Connectors[rec.Role.Connector]).MinDuration; rec.Duration > 0 && rec.Duration < least {
+	if least := s.capabilities(rec.Role).MinDuration; rec.Duration > 0 && rec.Duration < least {
 		problems = append(problems, &access.Refusal{Kind: access.ErrInvalid, Code: "duration_too_short", Field: "duration",
 			Text: fmt.Sprintf("The target of %s gives access for %s at least. Ask for that or longer.", rec.Role.ID, least)})
 	}

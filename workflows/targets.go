@@ -40,6 +40,12 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	if t, waited, err := r.tooLong(rec); waited {
 		return r.settle(ctx, c, t, err)
 	}
+	if err := r.s.begins(ctx, rec); errors.Is(err, errBundleOver) {
+		t, err := r.s.finish(rec, access.BySystem(), "its bundle was over before the target could be asked")
+		return r.settle(ctx, c, t, err)
+	} else if err != nil {
+		return err
+	}
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
@@ -72,7 +78,7 @@ func (r *Runner) tooLong(rec *access.Record) (t Transition, waited bool, err err
 	case !now.Before(rec.EndsAt), now.After(rec.StartBy):
 		t, err = r.s.finish(rec, access.BySystem(), "its time was up before the target could be asked")
 		return t, true, err
-	case now.Add(rec.Duration).Sub(rec.EndsAt) > backoffCap:
+	case rec.Bundle == "" && now.Add(rec.Duration).Sub(rec.EndsAt) > backoffCap:
 		if t, err = move(rec, access.Retry, access.BySystem(), now); err == nil {
 			t.Record.NextTry = now
 			t.until(now.Add(rec.Duration), r.s.cfg.OverdueAfter)
@@ -103,6 +109,52 @@ func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt)
 		t.Event.Detail["ref"] = receipt.Ref
 	}
 	return r.settle(ctx, c, t, nil)
+}
+
+// prolong tells a target that ends access by itself of the later end of a grant. It is tried again until the end has come.
+func (r *Runner) prolong(ctx context.Context, c Claim, log *slog.Logger) error {
+	rec := c.Record
+	if !r.s.now().Before(rec.EndsAt) {
+		return ErrStale // the right is given back to the timer of the end
+	}
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	var receipt access.Receipt
+	err := r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
+		var err error
+		receipt, err = target.Activate(ctx, rec.Grant())
+		return err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	t, err := r.prolonged(rec, receipt, err, log)
+	err = r.settle(ctx, c, t, err)
+	if errors.Is(err, ErrStale) {
+		return r.undoLate(ctx, rec, receipt, log)
+	}
+	return err
+}
+
+// prolonged makes the transition of what the target answered.
+func (r *Runner) prolonged(rec *access.Record, receipt access.Receipt, cause error, log *slog.Logger) (Transition, error) {
+	now := r.s.now().UTC()
+	if cause == nil && receipt.NativeEnd.Before(rec.EndsAt) {
+		cause = fmt.Errorf("the target still ends the access at %s", stamp(receipt.NativeEnd))
+	}
+	if cause != nil {
+		log.Warn("the target did not take the later end of a grant; it is tried again", "attempt", rec.Attempts+1, "err", cause)
+		return r.retry(rec, cause, now, min(backoff(rec.Attempts+1, cause), backoffCap))
+	}
+	t, err := move(rec, access.Confirm, access.BySystem(), now)
+	if err != nil {
+		return t, err
+	}
+	receipt.Already = rec.Receipt.Already
+	t.Record.Receipt, t.Record.Attempts, t.Record.NextTry, t.Record.LastError = &receipt, 0, time.Time{}, ""
+	t.detail(map[string]string{"ends_at": stamp(rec.EndsAt), "native_end": stamp(receipt.NativeEnd)})
+	return t, nil
 }
 
 // inherit takes what other live grants on the same right know about standing access: what they made true, or may have,
@@ -163,7 +215,7 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 		return r.settle(ctx, c, t, err)
 	}
 	t, err := r.retry(rec, cause, now, wait)
-	if err == nil {
+	if err == nil && rec.Bundle == "" { // the parts of a bundle end together
 		t.until(t.Record.NextTry.Add(rec.Duration), r.s.cfg.OverdueAfter)
 	}
 	return r.settle(ctx, c, t, err)
@@ -239,6 +291,9 @@ func (r *Runner) unclaimed(ctx context.Context, call func(context.Context) error
 // live grant holds stays until that one ends. A grant whose first try succeeds goes from active to ended in one step.
 func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
+	if rec.State == access.Active {
+		rec.Attempts = 0 // were for a later end
+	}
 	var shared *access.Record
 	if !c.Alone {
 		var err error

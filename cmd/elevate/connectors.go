@@ -6,11 +6,13 @@ import (
 	"elevate/connectors/demo"
 	"elevate/connectors/postgres"
 	"elevate/connectors/webhook"
+	"elevate/workflows"
 )
 
 // connectorTypes is everything that this program can reach: the type in the configuration, and what makes it.
 func connectorTypes() map[string]config.ConnectorType {
 	return map[string]config.ConnectorType{
+		"bundle":   made(func(struct{}) (*workflows.Bundle, error) { return workflows.NewBundle(), nil }),
 		"demo":     made(demo.New),
 		"postgres": made(postgres.New),
 		"webhook":  made(webhook.New),

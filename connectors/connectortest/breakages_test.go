@@ -173,6 +173,14 @@ var breakages = []struct {
 	}},
 	{"accepts any target", "the target's form is checked", func(b *broken) { b.form = func(map[string]any) error { return nil } }},
 	{"promises a native expiry and sets none", "capabilities are true", claims(connectors.Capabilities{NativeExpiry: true, EndsSessions: true})},
+	{"ends the access when it was first told to", "a later end is kept by the target", func(b *broken) {
+		b.caps = &connectors.Capabilities{NativeExpiry: true, EndsSessions: true}
+		b.activate = func(ctx context.Context, g access.Grant) (access.Receipt, error) {
+			r, err := b.Connector.Activate(ctx, g)
+			r.NativeEnd = g.End.Add(time.Minute - time.Duration(g.Extensions)*24*time.Hour)
+			return r, err
+		}
+	}},
 	{"keeps quiet about ending sessions", "capabilities are true", claims(connectors.Capabilities{})},
 	{"has a longer tail than it says", "capabilities are true", func(b *broken) {
 		b.deactivate = func(ctx context.Context, g access.Grant, r access.Receipt) (access.Removal, error) {

@@ -1,6 +1,8 @@
 package connectortest
 
 import (
+	"time"
+
 	"elevate/connectors"
 	"elevate/workflows/access"
 )
@@ -82,6 +84,24 @@ func activateIsIdempotent(s *suite) {
 		}
 	}
 	s.end(c, g, first, access.Removed)
+	s.wantHolds(p, r, false)
+}
+
+func laterEndIsKept(s *suite) {
+	c, p, r := s.New(s.T), s.person(), s.Role(s.T)
+	if !connectors.Describe(c).NativeExpiry {
+		return // nothing but Elevate ends it
+	}
+	g, first := s.give(c, p, r)
+	g.End, g.Extensions = g.End.Add(time.Hour), 1
+	later, err := s.New(s.T).Activate(s.ctx(), g)
+	if err != nil {
+		s.Fatalf("Activate with a later end: %v", err)
+	}
+	if later.NativeEnd.Before(g.End) || later.Already != first.Already {
+		s.Errorf("after a later end, %v, the receipt is %+v; the first one was %+v", g.End, later, first)
+	}
+	s.end(c, g, later, access.Removed)
 	s.wantHolds(p, r, false)
 }
 

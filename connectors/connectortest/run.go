@@ -41,6 +41,7 @@ func checks() []check {
 
 		{name: "Activate gives", run: activateGives},
 		{name: "a second Activate gives the same receipt", run: activateIsIdempotent},
+		{name: "a later end is kept by the target", run: laterEndIsKept},
 		{name: "another grant on the same right finds ours, not standing access", run: overlapIsNotStanding},
 		{name: "standing access is reported and survives", run: standingSurvives},
 		{name: "standing access survives without a receipt", run: standingSurvivesLostReceipt},

@@ -58,7 +58,11 @@ func (c *Connector) Activate(ctx context.Context, g access.Grant) (access.Receip
 		Ref     string    `json:"ref"`
 		EndsAt  time.Time `json:"ends_at"`
 	}
-	if err := c.send(ctx, forGrant(string(g.ID), "activate", body), strictly(&out)); err != nil {
+	m := forGrant(string(g.ID), "activate", body)
+	if g.Extensions > 0 {
+		m.key = fmt.Sprintf("%s:%d", m.key, g.Extensions) // the first answer must not be given again
+	}
+	if err := c.send(ctx, m, strictly(&out)); err != nil {
 		return access.Receipt{}, err
 	}
 	if out.Already == nil {

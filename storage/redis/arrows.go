@@ -50,7 +50,7 @@ func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 		return fmt.Errorf("redis: %w", err)
 	}
 	var word string
-	if t.Arrow == access.Arm && s.waits() {
+	if (t.Arrow == access.Arm || t.Arrow == access.Part) && s.waits() {
 		word, err = s.wordWaited(ctx, s.taking([]*arrow{a}))
 	} else {
 		word, err = s.takeTogether(ctx, a)

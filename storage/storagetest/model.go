@@ -144,7 +144,7 @@ func (m *model) takes(r *modelled, from *access.Record, a access.Arrow, c *workf
 	_, noArrow := access.Next(from.State, a)
 	var move *access.MoveError
 	switch {
-	case a == access.Submit || a == access.Adopt:
+	case a == access.Submit || a == access.Part || a == access.Adopt:
 		if err == nil {
 			m.Fatalf("%s was submitted twice", from.ID)
 		}

@@ -92,6 +92,9 @@ var steps = map[access.Arrow]func(r *access.Record, now time.Time){
 	},
 	access.End:   endAt,
 	access.Adopt: endAt,
+	access.Part: func(r *access.Record, now time.Time) {
+		r.EndsAt, r.NextTry = now.Add(r.Duration), now
+	},
 	access.Overdue: func(r *access.Record, now time.Time) {
 		r.Overdue, r.OverdueAt = true, now.Add(2*time.Minute)
 	},

@@ -111,6 +111,18 @@ type Request struct {
 	Stages []Stage `json:"stages,omitempty"`
 	// Auto is set where the policy approves by itself.
 	Auto bool `json:"auto,omitempty"`
+	// Bundle is the request that this is a part of: it was approved there, begins and ends with it, and is proved by
+	// itself. Empty: it stands alone.
+	Bundle RequestID `json:"bundle,omitempty"`
+	// Parts are what a bundle is made of, as it was at submission. Each becomes a grant of its own.
+	Parts []Member `json:"parts,omitempty"`
+}
+
+// Member is one role of a bundle, and the request that it becomes.
+type Member struct {
+	ID      RequestID `json:"id"`
+	Role    Role      `json:"role"`
+	Account string    `json:"account"` // the beneficiary's at its target
 }
 
 // Stage is one step of an approval.
@@ -183,9 +195,11 @@ type Grant struct {
 	Person Person    `json:"person"`
 	Role   Role      `json:"role"`
 	// End is when Elevate takes the access away. A native expiry is set a little after it.
-	End           time.Time `json:"end"`
-	Justification string    `json:"justification,omitempty"`
-	Ticket        string    `json:"ticket,omitempty"`
+	End time.Time `json:"end"`
+	// Extensions is how often the end was moved. A target that ends access by itself is asked again after each.
+	Extensions    int    `json:"extensions,omitempty"`
+	Justification string `json:"justification,omitempty"`
+	Ticket        string `json:"ticket,omitempty"`
 }
 
 // Right names what a grant makes true: this account, at this target, in this role. Two grants with the same Right

@@ -38,7 +38,8 @@ type Record struct {
 	VerifiedAt time.Time `json:"verified_at,omitzero"` // read back from the target
 	Removal    *Removal  `json:"removal,omitempty"`
 
-	// Work on the target: attempts of the running activation or deactivation.
+	// Work on the target: attempts of the running activation or deactivation. An active grant has some where its target
+	// ends access by itself and must be told of a later end.
 	Attempts  int       `json:"attempts,omitempty"`
 	NextTry   time.Time `json:"next_try,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
@@ -61,7 +62,7 @@ const (
 	TimerNotice     Timer = "notice"     // the end is near
 	TimerOverdue    Timer = "overdue"    // a deactivation is not confirmed in time
 	TimerEnd        Timer = "end"        // the grant's end
-	TimerActivate   Timer = "activate"   // call the connector: give
+	TimerActivate   Timer = "activate"   // call the connector: give, or give for longer
 	TimerDeactivate Timer = "deactivate" // call the connector: take away
 )
 
@@ -98,6 +99,7 @@ func (r *Record) Due() map[Timer]time.Time {
 		set(TimerOverdue, r.OverdueAt)
 	case Active:
 		set(TimerEnd, r.EndsAt)
+		set(TimerActivate, r.NextTry)
 		set(TimerNotice, r.NoticeAt)
 		set(TimerOverdue, r.OverdueAt)
 	case Deactivating:
@@ -114,6 +116,7 @@ func (r *Record) Grant() Grant {
 		Person:        Person{ID: r.Person, Email: r.Email, Accounts: map[string]string{r.Role.Connector: r.Account}},
 		Role:          r.Role,
 		End:           r.EndsAt,
+		Extensions:    len(r.Extensions),
 		Justification: r.Justification,
 		Ticket:        r.Ticket,
 	}

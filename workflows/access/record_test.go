@@ -34,7 +34,7 @@ func TestTimersFollowFromTheState(t *testing.T) {
 		access.Approved:     {access.TimerStart: at(3), access.TimerLapse: at(4)},
 		access.Scheduled:    {access.TimerStart: at(60), access.TimerLapse: at(4)},
 		access.Activating:   {access.TimerActivate: at(10), access.TimerEnd: at(6), access.TimerOverdue: at(9)},
-		access.Active:       {access.TimerEnd: at(6), access.TimerNotice: at(7), access.TimerOverdue: at(9)},
+		access.Active:       {access.TimerActivate: at(10), access.TimerEnd: at(6), access.TimerNotice: at(7), access.TimerOverdue: at(9)},
 		access.Deactivating: {access.TimerDeactivate: at(10), access.TimerOverdue: at(9)},
 	}
 	for _, s := range access.States() {

@@ -59,7 +59,7 @@ const (
 	Schedule Arrow = "schedule" // approved, to start later
 	Arm      Arrow = "arm"      // the end is written; the connector may be called from here on
 	Retry    Arrow = "retry"    // the target did not do it; tried again later
-	Confirm  Arrow = "confirm"  // the connector gave the access
+	Confirm  Arrow = "confirm"  // the connector gave the access, or gives it for longer
 	Fail     Arrow = "fail"     // the connector gave nothing, read back
 	Undo     Arrow = "undo"     // a late, cancelled or uncertain activation is taken back
 	Notice   Arrow = "notice"   // the holder is told that the end is near
@@ -67,6 +67,7 @@ const (
 	End      Arrow = "end"      // the end is due, or somebody asked for it
 	Overdue  Arrow = "overdue"  // the deactivation is not confirmed in time
 	Close    Arrow = "close"    // the target was read back: gone
+	Part     Arrow = "part"     // a part of a bundle: its end is written, and its connector may be called
 	Adopt    Arrow = "adopt"    // something of ours that no live grant explains was found, and is taken away
 )
 
@@ -88,8 +89,8 @@ var table = []Step{
 	{Lapse, []State{Pending, Approved, Scheduled}, Lapsed},
 	{Schedule, []State{Approved}, Scheduled},
 	{Arm, []State{Approved, Scheduled}, Activating},
-	{Retry, []State{Activating, Deactivating}, None},
-	{Confirm, []State{Activating}, Active},
+	{Retry, []State{Activating, Active, Deactivating}, None},
+	{Confirm, []State{Activating, Active}, Active},
 	{Fail, []State{Activating}, Failed},
 	{Undo, []State{Activating}, Deactivating},
 	{Notice, []State{Active}, None},
@@ -97,6 +98,7 @@ var table = []Step{
 	{End, []State{Active}, Deactivating},
 	{Overdue, []State{Deactivating}, None},
 	{Close, []State{Active, Deactivating}, Ended}, // from active where the first try at the end succeeds
+	{Part, []State{None}, Activating},
 	{Adopt, []State{None}, Deactivating},
 }
 

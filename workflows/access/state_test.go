@@ -13,7 +13,7 @@ import (
 // wanted is the life of a request as the design draws it: for each state, the arrows that leave it and where they lead.
 // It is written out a second time on purpose: a change of the table must be meant twice.
 var wanted = map[access.State]map[access.Arrow]access.State{
-	access.None: {access.Submit: access.Pending, access.Adopt: access.Deactivating},
+	access.None: {access.Submit: access.Pending, access.Part: access.Activating, access.Adopt: access.Deactivating},
 	access.Pending: {
 		access.Vote: access.Pending, access.Remind: access.Pending, access.Accept: access.Approved,
 		access.Refuse: access.Denied, access.Cancel: access.Cancelled, access.Lapse: access.Lapsed,
@@ -29,7 +29,7 @@ var wanted = map[access.State]map[access.Arrow]access.State{
 	},
 	access.Active: {
 		access.Notice: access.Active, access.Extend: access.Active, access.End: access.Deactivating,
-		access.Close: access.Ended,
+		access.Close: access.Ended, access.Confirm: access.Active, access.Retry: access.Active,
 	},
 	access.Deactivating: {
 		access.Retry: access.Deactivating, access.Overdue: access.Deactivating, access.Close: access.Ended,

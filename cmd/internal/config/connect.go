@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"elevate/connectors"
+	"elevate/workflows"
 	"elevate/workflows/access"
 )
 
@@ -84,7 +85,11 @@ func (c *Config) Connect(types map[string]ConnectorType) (map[string]connectors.
 	}
 	for i, r := range c.Roles {
 		if connector, ok := made[r.Connector]; ok {
-			c.checkTarget(found, path{"roles"}.index(i), r, connector)
+			at := path{"roles"}.index(i)
+			c.checkTarget(found, at, r, connector)
+			if err := workflows.CheckBundle(r, c.Roles, made); err != nil && connector.(connectors.TargetChecker).CheckTarget(r.Target) == nil {
+				place(found, at, err)
+			}
 		}
 	}
 	return made, found.sorted()
@@ -110,11 +115,7 @@ func (b Block) report(found *findings, err error) {
 func (c *Config) checkTarget(found *findings, at path, r access.Role, connector connectors.Connector) {
 	if checker, ok := connector.(connectors.TargetChecker); ok {
 		for _, err := range separate(checker.CheckTarget(r.Target)) {
-			where, text := at.key("target"), err.Error()
-			if key, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(key, "target.") {
-				where, text = at.key(parsePath(key)...), rest
-			}
-			found.problem(where, "%s", text)
+			place(found, at, err)
 		}
 	}
 	if c.Set == nil || c.Set.For(r.ID) == nil {
@@ -125,6 +126,15 @@ func (c *Config) checkTarget(found *findings, at path, r access.Role, connector 
 		found.problem(at, "can be had for %s at most by policy %q, and connector %s gives it for %s at least",
 			rule.Max().Round(time.Second), rule.Name(), r.Connector, least.Round(time.Second))
 	}
+}
+
+// place shows an error of a role's target at the key that it begins with.
+func place(found *findings, at path, err error) {
+	where, text := at.key("target"), err.Error()
+	if key, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(key, "target.") {
+		where, text = at.key(parsePath(key)...), rest
+	}
+	found.problem(where, "%s", text)
 }
 
 // separate takes joined errors apart; none for nil.

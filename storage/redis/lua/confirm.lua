@@ -1,5 +1,5 @@
--- confirm: the connector gave the access, and answered with a receipt.
+-- confirm: the connector gave the access, or gives it for longer, and answered with a receipt.
 -- Reply guard-receipt where it must not be.
-return {from = {'activating'}, to = 'active', guard = function(t)
+return {from = {'activating', 'active'}, to = 'active', guard = function(t)
   if not has(t, 'receipt') then return 'guard-receipt' end
 end}

@@ -1,2 +1,2 @@
 -- retry: the target did not do it; tried again later.
-return {from = {'activating', 'deactivating'}}
+return {from = {'activating', 'active', 'deactivating'}}
