@@ -19,6 +19,7 @@ type Verbs interface {
 	Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error)
 	Request(ctx context.Context, viewer access.PersonID, id access.RequestID) (*access.Record, error)
 	Requests(ctx context.Context, viewer access.PersonID, q workflows.Query) ([]*access.Record, string, error)
+	Parts(ctx context.Context, bundle *access.Record) (map[access.RoleID]*access.Record, error)
 	Waiting(ctx context.Context, person access.PersonID) ([]*access.Record, error)
 	Allowed(ctx context.Context, person access.PersonID, r *access.Record) workflows.May
 	Approvers(ctx context.Context, r *access.Record) ([]access.Person, error)

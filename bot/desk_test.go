@@ -148,6 +148,19 @@ func (d *desk) Requests(_ context.Context, _ access.PersonID, q workflows.Query)
 	return out, "", nil
 }
 
+func (d *desk) Parts(_ context.Context, bundle *access.Record) (map[access.RoleID]*access.Record, error) {
+	parts := map[access.RoleID]*access.Record{}
+	for _, m := range bundle.Parts {
+		if m.Role.ID == "dir-admin" {
+			continue // has not begun
+		}
+		p := *bundle
+		p.ID, p.Role, p.Bundle, p.Parts, p.Overdue = m.ID, m.Role, bundle.ID, nil, bundle.Overdue && m.Role.ID == "web-admin"
+		parts[m.Role.ID] = &p
+	}
+	return parts, nil
+}
+
 func (d *desk) Waiting(_ context.Context, p access.PersonID) ([]*access.Record, error) {
 	var out []*access.Record
 	for _, r := range d.records {

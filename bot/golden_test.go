@@ -145,12 +145,22 @@ func states() map[string]*access.Record {
 		r.Justification = "Found at the target; no live grant explains it."
 		r.Reason = r.Justification
 	}
+	bundle := func(r *access.Record) {
+		r.Parts = []access.Member{
+			{ID: "07kq4-p1111", Role: access.Role{ID: "db-admin", Connector: "pg-prod"}},
+			{ID: "07kq4-p2222", Role: access.Role{ID: "web-admin", Connector: "hooks"}},
+			{ID: "07kq4-p3333", Role: access.Role{ID: "dir-admin", Connector: "corp-ad"}},
+		}
+	}
 	return map[string]*access.Record{
-		"found":         in(access.Deactivating, found),
-		"found_overdue": in(access.Deactivating, found, overdue),
-		"found_ended":   in(access.Ended, found),
-		"found_shared":  in(access.Ended, found, was(access.Removal{Was: access.Shared})),
-		"pending":       request(),
+		"bundle_active":  in(access.Active, bundle),
+		"bundle_overdue": in(access.Deactivating, bundle, overdue),
+		"bundle_ended":   in(access.Ended, bundle),
+		"found":          in(access.Deactivating, found),
+		"found_overdue":  in(access.Deactivating, found, overdue),
+		"found_ended":    in(access.Ended, found),
+		"found_shared":   in(access.Ended, found, was(access.Removal{Was: access.Shared})),
+		"pending":        request(),
 		"pending_two_stages": in(access.Pending, func(r *access.Record) {
 			r.Stages = []access.Stage{{Count: 1}, {Count: 2}}
 			r.Stage = 1

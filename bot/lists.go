@@ -16,6 +16,7 @@ const (
 	maxWaiting = 8
 	maxOpen    = 8
 	maxRecent  = 5
+	mostRecent = 50 // looked at, parts of bundles among them
 	maxRoles   = 15
 )
 
@@ -32,7 +33,7 @@ func (b *Bot) gather(ctx context.Context, p access.PersonID) (mine, error) {
 	if err != nil {
 		return m, err
 	}
-	for _, r := range open {
+	for _, r := range whole(open) {
 		if r.State == access.Active || r.State == access.Deactivating {
 			m.active = append(m.active, r)
 		} else {
@@ -40,15 +41,21 @@ func (b *Bot) gather(ctx context.Context, p access.PersonID) (mine, error) {
 		}
 	}
 	slices.SortStableFunc(m.active, func(x, y *access.Record) int { return x.EndsAt.Compare(y.EndsAt) })
-	recent, next, err := b.cfg.Service.Requests(ctx, p, workflows.Query{Person: p, Limit: maxRecent + 1,
+	recent, next, err := b.cfg.Service.Requests(ctx, p, workflows.Query{Person: p, Limit: mostRecent,
 		States: []access.State{access.Ended, access.Denied, access.Cancelled, access.Lapsed, access.Failed}})
 	if err != nil {
 		return m, err
 	}
+	recent = whole(recent)
 	m.moreRecent = next != "" || len(recent) > maxRecent
 	m.recent = recent[:min(len(recent), maxRecent)]
 	m.waiting, err = b.cfg.Service.Waiting(ctx, p)
 	return m, err
+}
+
+// whole leaves out the parts of bundles: the bundle's own line stands for them.
+func whole(records []*access.Record) []*access.Record {
+	return slices.DeleteFunc(records, func(r *access.Record) bool { return r.Bundle != "" })
 }
 
 // glance is as much of a view as a line of a list needs.

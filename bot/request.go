@@ -99,6 +99,13 @@ func (v view) facts(shared bool) Facts {
 			add("Held already", v.who(v.Person), " holds it by other means, as seen ", When(v.besides, DateTime))
 		}
 	}
+	for i, m := range v.Parts {
+		label := "Gives"
+		if i > 0 {
+			label = "and"
+		}
+		add(label, v.partSpans(m))
+	}
 	if v.State == access.Active {
 		add("Since", When(v.ActivatedAt, DateTime))
 	}
@@ -111,6 +118,21 @@ func (v view) facts(shared bool) Facts {
 	}
 	add("Labels", v.labels())
 	return f
+}
+
+// partSpans are one role of a bundle, and where it stands once it has begun.
+func (v view) partSpans(m access.Member) []Span {
+	spans := say(Mono(string(m.Role.ID)), " at ", oneLine(m.Role.Connector))
+	p := v.parts[m.Role.ID]
+	if p == nil {
+		return spans
+	}
+	word := map[access.State]string{access.Activating: "being set up", access.Active: "active", access.Deactivating: "being taken away",
+		access.Ended: "taken away, read back", access.Failed: "not given"}[p.State]
+	if p.Overdue {
+		word = "overdue"
+	}
+	return say(spans, ": ", word, " · ", Mono(string(p.ID)))
 }
 
 // canApprove names those who may decide now. A few are called by the message itself; many are not.

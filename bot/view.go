@@ -27,6 +27,8 @@ type view struct {
 	unknown   bool
 	// administrators are called where its end is overdue, or somebody has changed it in the store.
 	administrators []access.Person
+	// parts are those of a bundle that have begun, by role.
+	parts map[access.RoleID]*access.Record
 	// target is what the target of the role can do; nil where the role is no longer in the catalogue.
 	target *connectors.Capabilities
 	// besides is when the person was last seen to hold the role by other means; zero: not at all.
@@ -62,6 +64,12 @@ func (b *Bot) look(ctx context.Context, r *access.Record) view {
 	}
 	if r.Overdue {
 		b.callAdministrators(ctx, &v)
+	}
+	if len(r.Parts) > 0 {
+		var err error
+		if v.parts, err = b.cfg.Service.Parts(ctx, r); err != nil {
+			b.log.Warn("the parts of a bundle could not be looked up", "request_id", r.ID, "err", err)
+		}
 	}
 	if o, err := b.cfg.Service.Offer(ctx, r.Person, r.Role.ID); err == nil {
 		v.target, v.besides = &o.Capabilities, o.HeldBesides

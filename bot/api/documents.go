@@ -77,6 +77,18 @@ type Request struct {
 	ClosedAt *time.Time `json:"closed_at"`
 	Reason   *string    `json:"reason"`
 	Version  int64      `json:"version"`
+
+	// Bundle is the request that this is a part of; Parts are those that this one is made of.
+	Bundle *string `json:"bundle"`
+	Parts  []Part  `json:"parts"`
+}
+
+// Part is a role of a bundle, and the request that it becomes once the bundle is being given.
+type Part struct {
+	ID        access.RequestID `json:"id"`
+	Role      access.RoleID    `json:"role"`
+	Connector string           `json:"connector"`
+	Account   string           `json:"account"`
 }
 
 // Stage is an approval asked for.
@@ -149,6 +161,10 @@ func requestOf(r *access.Record) Request {
 		Stages: make([]Stage, len(r.Stages)), Decisions: make([]Decision, len(r.Decisions)), Extensions: make([]Extension, len(r.Extensions)),
 		Attempts: r.Attempts, NextTry: moment(r.NextTry), LastError: text(r.LastError),
 		ClosedAt: moment(r.ClosedAt), Reason: text(r.Reason), Version: r.Version,
+		Bundle: text(string(r.Bundle)), Parts: make([]Part, len(r.Parts)),
+	}
+	for i, m := range r.Parts {
+		doc.Parts[i] = Part{ID: m.ID, Role: m.Role.ID, Connector: m.Role.Connector, Account: m.Account}
 	}
 	if r.State == access.Pending {
 		doc.DecideBy = moment(r.DecideBy)

@@ -135,6 +135,10 @@ func (c *Cast) Requests(context.Context, access.PersonID, workflows.Query) ([]*a
 }
 
 // Waiting are all there are.
+func (c *Cast) Parts(context.Context, *access.Record) (map[access.RoleID]*access.Record, error) {
+	return nil, nil // nobody's role is made of others
+}
+
 func (c *Cast) Waiting(context.Context, access.PersonID) ([]*access.Record, error) {
 	return c.records, nil
 }
