@@ -41,6 +41,10 @@ type Holder struct {
 	Person  access.PersonID  // where the target knows it
 	Grant   access.RequestID // the grant that gave it, where the target keeps it
 	Ours    bool             // given by Elevate
+	// How says in a few words how the access comes about, where the target tells: by a group, inherited from above.
+	How string
+	// Eligible is somebody who does not hold the role, and may take it at the target, past Elevate. Sweeps pass over them.
+	Eligible bool
 }
 
 // Capabilities is what approvers and operators should know of a target.
