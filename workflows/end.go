@@ -202,6 +202,11 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 	if !rec.EndsAt.After(now) {
 		return tooLate(rec)
 	}
+	if r := rec.Receipt; r != nil && !r.NativeEnd.IsZero() {
+		// The target would end it at the time that it was told, whatever is written here.
+		return &access.Refusal{Kind: access.ErrConflict, Code: "ends_at_target",
+			Text: fmt.Sprintf("The target of request %s was told when to end the access. Make a new request with `/elevate %s` before that: the access goes on without a gap.", rec.ID, rec.Role.ID)}
+	}
 	holder, err := s.person(ctx, rec.Person)
 	if err != nil {
 		return asRefusal(err)

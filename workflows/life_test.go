@@ -1,12 +1,14 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"elevate/connectors"
 	"elevate/connectors/demo"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -213,6 +215,28 @@ func TestCancellingWhileTheTargetHangsTakesItBack(t *testing.T) {
 	})
 	if w.db.Holds("ana", "db-admin") {
 		t.Error("the target still gives it")
+	}
+}
+
+// ender is a target that ends access by itself.
+type ender struct{ connectors.Connector }
+
+func (e ender) Activate(ctx context.Context, g access.Grant) (access.Receipt, error) {
+	r, err := e.Connector.Activate(ctx, g)
+	r.NativeEnd = g.End.Add(time.Minute)
+	return r, err
+}
+
+func TestWhatTheTargetEndsByItselfIsNotExtended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.with("db", ender{w.connector(w.db)})
+	w.run()
+	rec := w.active("ana", "db-admin")
+	_, err := w.service.Extend(t.Context(), by("ana"), rec.ID, time.Hour)
+	refusedWith(t, err, access.ErrConflict, "ends_at_target")
+	if w.service.Allowed(t.Context(), "ana", w.get(rec.ID)).Extend {
+		t.Error("it is offered all the same")
 	}
 }
 
