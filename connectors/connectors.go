@@ -76,6 +76,12 @@ type RoleChecker interface {
 	CheckRole(ctx context.Context, role access.Role) error
 }
 
+// RoleAdviser is a connector that can tell, changing nothing at the target, what deserves care about giving a role: which
+// grants the target's own settings would refuse, and what a holder could do beyond the grant. It is no reason not to start.
+type RoleAdviser interface {
+	Advise(ctx context.Context, role access.Role) ([]string, error)
+}
+
 // SurplusLister is a connector that can tell which of its own rights at the target it does not need, each with the way
 // to take it away. They break nothing, but whoever steals the connector's credentials has them too.
 type SurplusLister interface {

@@ -18,21 +18,20 @@ const (
 	longestWait   = time.Hour
 )
 
-// OneRequest is a transport for one HTTP request: it keeps no connection, gives up with ctx, and reads no header without
-// end. Nothing of it outlives the call that ctx belongs to.
-func OneRequest(ctx context.Context, config *tls.Config) *http.Transport {
+// OneCall is a transport for the HTTP requests of one call: its connections end with ctx, also those that shake hands
+// still, and it reads no header without end. Nothing of it outlives the call that ctx belongs to.
+func OneCall(ctx context.Context, config *tls.Config) *http.Transport {
 	var dialer net.Dialer
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err == nil {
-				context.AfterFunc(ctx, func() { _ = conn.Close() }) // a handshake would wait on, in a goroutine of its own
+				context.AfterFunc(ctx, func() { _ = conn.Close() })
 			}
 			return conn, err
 		},
 		TLSClientConfig:        config,
-		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: longestHeader,
 	}

@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -119,7 +118,7 @@ func (s *session) put(ctx context.Context, e entry, m mark, g access.Grant, p ar
 	}
 	made, err := s.requests.Create(ctx, written(e.scope), m.name(s.me, e), arm2.RoleAssignmentScheduleRequest{Properties: &p}, nil)
 	if err != nil {
-		return fmt.Errorf("ask to %s: %w", m.deed, err)
+		return s.told("ask to "+string(m.deed), err)
 	}
 	if st := stage(made.RoleAssignmentScheduleRequest); st == refused || st == waiting {
 		return refusedRequest(made.RoleAssignmentScheduleRequest)
@@ -133,11 +132,12 @@ func (s *session) lastTry(ctx context.Context, e entry, g access.Grant) (mark, *
 	for turn := range int64(mostTurns) {
 		m := mark{g.ID, assign, turn}
 		r, err := s.requests.Get(ctx, written(e.scope), m.name(s.me, e), nil)
+		err = s.told("look for an earlier try", err)
 		switch {
 		case isStatus(err, http.StatusNotFound):
 			return m, nil, nil
 		case err != nil:
-			return m, nil, fmt.Errorf("look for an earlier try: %w", err)
+			return m, nil, err
 		case s.open(r.RoleAssignmentScheduleRequest):
 			return m, &r.RoleAssignmentScheduleRequest, nil
 		}

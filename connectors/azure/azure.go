@@ -86,6 +86,7 @@ var (
 	_ connectors.Describer     = (*Connector)(nil)
 	_ connectors.TargetChecker = (*Connector)(nil)
 	_ connectors.RoleChecker   = (*Connector)(nil)
+	_ connectors.RoleAdviser   = (*Connector)(nil)
 	_ connectors.SurplusLister = (*Connector)(nil)
 )
 
@@ -162,9 +163,11 @@ type session struct {
 func (c *Connector) run(ctx context.Context, op string, f func(context.Context, *session) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	me, err := c.tokens.identity(ctx)
-	if err != nil {
-		return failed(op, c.now(), fmt.Errorf("sign in: %w", err))
+	ctx = c.wire.begin(ctx)
+	s := &session{Connector: c, now: c.now().UTC()}
+	var err error
+	if s.me, err = c.tokens.identity(ctx); err != nil {
+		return failed(op, s.told("sign in", err))
 	}
-	return failed(op, c.now(), f(ctx, &session{Connector: c, me: me, now: c.now().UTC()}))
+	return failed(op, f(ctx, s))
 }

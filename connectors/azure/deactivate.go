@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -63,7 +62,7 @@ func remembered(h holding, r access.Receipt) bool {
 
 // remove asks Azure to remove the assignment that stands at the entry.
 func (s *session) remove(ctx context.Context, e entry, g access.Grant, h holding) error {
-	g.Justification, g.Ticket = "its time is up", ""
+	g.Justification, g.Ticket = "the access is taken away", ""
 	err := s.put(ctx, e, mark{g.ID, remove, s.now.Unix() / 60}, g, arm2.RoleAssignmentScheduleRequestProperties{
 		RequestType: ptr(arm2.RequestTypeAdminRemove),
 	})
@@ -87,8 +86,10 @@ func (s *session) callBack(ctx context.Context, e entry, g access.Grant) error {
 	if stage(*before) == done {
 		return s.stillUnderWay(*before)
 	}
-	if _, err := s.requests.Cancel(ctx, written(e.scope), m.name(s.me, e), nil); err != nil {
-		return fmt.Errorf("cancel the request: %w", err)
+	_, err = s.requests.Cancel(ctx, written(e.scope), m.name(s.me, e), nil)
+	err = s.told("cancel the request", err)
+	if err != nil && !isStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict) { // it has come true meanwhile
+		return err
 	}
 	return notYet(soon, "Azure was at work on the request, which is being cancelled")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,12 +57,11 @@ type answer struct {
 }
 
 // failed names what was tried and gives the error its kind. A nil error stays nil.
-func failed(op string, now time.Time, err error) error {
+func failed(op string, err error) error {
 	var done *connectors.Error
 	if err == nil || errors.As(err, &done) {
 		return err
 	}
-	err = told(err, now)
 	e := &connectors.Error{Kind: connectors.Unavailable, Op: op, Err: err}
 	var a *answer
 	var own *refusal
@@ -74,29 +74,33 @@ func failed(op string, now time.Time, err error) error {
 	return e
 }
 
-// told replaces an SDK's error, with all that it carries, by what it says.
-func told(err error, now time.Time) error {
+// told says what was asked for, and replaces an SDK's error, with all that it carries, by what it says. A nil error
+// stays nil.
+func (s *session) told(what string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var response *azcore.ResponseError
 	var signIn *azidentity.AuthenticationFailedError
 	switch {
 	case errors.As(err, &response):
-		return answered(response.StatusCode, response.ErrorCode, response.RawResponse, now)
+		err = answered(response.StatusCode, response.ErrorCode, response.RawResponse, s.now)
 	case errors.As(err, &signIn) && signIn.RawResponse != nil:
-		return refusedSignIn(signIn.RawResponse, now)
+		err = refusedSignIn(signIn.RawResponse, s.now)
 	}
-	return err
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // hasCode tells whether Azure answered with an error of that code.
 func hasCode(err error, code string) bool {
-	var response *azcore.ResponseError
-	return errors.As(err, &response) && response.ErrorCode == code
+	var a *answer
+	return errors.As(err, &a) && a.code == code
 }
 
-// isStatus tells whether Azure answered with that status.
-func isStatus(err error, status int) bool {
-	var response *azcore.ResponseError
-	return errors.As(err, &response) && response.StatusCode == status
+// isStatus tells whether Azure answered with one of those statuses.
+func isStatus(err error, statuses ...int) bool {
+	var a *answer
+	return errors.As(err, &a) && slices.Contains(statuses, a.status)
 }
 
 func answered(status int, code string, resp *http.Response, now time.Time) error {

@@ -69,7 +69,7 @@ func (s *session) list(ctx context.Context, p place, filter string) ([]holding, 
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look who holds the role: %w", err)
+			return nil, s.told("look who holds the role", err)
 		}
 		for _, i := range page.Value {
 			if h, ok := p.holds(i.Properties); ok {
@@ -110,22 +110,24 @@ func (s *session) trace(ctx context.Context, p place, h *holding) error {
 		return nil
 	}
 	schedule, err := s.schedules.Get(ctx, written(h.scope), last(h.schedule), nil)
+	err = s.told("look where an assignment comes from", err)
 	switch {
 	case isStatus(err, http.StatusNotFound):
 		return notYet(soon, "Azure lists an assignment of %s and does not tell yet where it comes from", h.account)
 	case err != nil:
-		return fmt.Errorf("look where an assignment comes from: %w", err)
+		return err
 	case schedule.Properties == nil || str(schedule.Properties.RoleAssignmentScheduleRequestID) == "":
 		return nil
 	}
 	request, err := s.requests.Get(ctx, written(h.scope), last(str(schedule.Properties.RoleAssignmentScheduleRequestID)), nil)
+	err = s.told("look who made an assignment", err)
 	switch {
 	case isStatus(err, http.StatusNotFound) && s.now.Sub(h.start) < floor:
 		return notYet(soon, "Azure lists a new assignment of %s and not the request that made it", h.account)
 	case isStatus(err, http.StatusNotFound):
 		return nil
 	case err != nil:
-		return fmt.Errorf("look who made an assignment: %w", err)
+		return err
 	}
 	h.grant, h.ours = s.ours(entry{place{h.scope, p.role}, h.account}, request.RoleAssignmentScheduleRequest)
 	return nil

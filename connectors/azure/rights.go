@@ -3,8 +3,6 @@ package azure
 import (
 	"context"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -38,7 +36,7 @@ func (c *Connector) Check(ctx context.Context) error {
 			} `json:"value"`
 		}
 		at := runtime.JoinPaths(s.rest.Endpoint(), "tenants")
-		return s.get(ctx, at, map[string]string{"api-version": "2022-12-01"}, &tenants)
+		return s.told("look who we are", s.get(ctx, at, map[string]string{"api-version": "2022-12-01"}, &tenants))
 	})
 }
 
@@ -50,14 +48,11 @@ func (c *Connector) CheckRole(ctx context.Context, role access.Role) error {
 		if err != nil {
 			return refuse(connectors.Invalid, "%v", err)
 		}
-		def, err := s.roles.GetByID(ctx, p.definition(), nil)
-		if isStatus(err, http.StatusNotFound) {
-			return refuse(connectors.NotFound, "there is no role with id %s in the tenant; correct target.role (az role definition list --name NAME --query [].name)", p.role)
-		}
+		def, err := s.role(ctx, p)
 		if err != nil {
-			return fmt.Errorf("look for the role: %w", err)
+			return err
 		}
-		problems, err := s.lacks(ctx, p, title(def.RoleDefinition))
+		problems, err := s.lacks(ctx, p, title(def))
 		if err != nil {
 			return err
 		}
@@ -80,7 +75,7 @@ func (r rules) problems() []string {
 		out = append(out, "the role's PIM settings refuse it: "+mfaInWords)
 	}
 	if r.longest > 0 && r.longest < floor {
-		out = append(out, fmt.Sprintf("the role's PIM settings refuse it: they allow %s at most, and an assignment lasts five minutes at least", r.longest))
+		out = append(out, fmt.Sprintf("the role's PIM settings refuse it: they allow %s at most, and an assignment lasts five minutes at least", spoken(r.longest)))
 	}
 	return out
 }
@@ -107,7 +102,7 @@ func (s *session) own(ctx context.Context, scope string) ([]held, error) {
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look what Elevate's application may do: %w", err)
+			return nil, s.told("look what Elevate's application may do", err)
 		}
 		for _, a := range page.Value {
 			if a.Properties == nil {
@@ -117,7 +112,7 @@ func (s *session) own(ctx context.Context, scope string) ([]held, error) {
 			if _, known := definitions[id]; !known {
 				d, err := s.roles.GetByID(ctx, id, nil)
 				if err != nil {
-					return nil, fmt.Errorf("look what Elevate's application may do: %w", err)
+					return nil, s.told("look what a role of Elevate's application may do", err)
 				}
 				definitions[id] = d.RoleDefinition
 			}
@@ -204,111 +199,4 @@ func glob(pattern, text string) bool {
 		}
 	}
 	return false
-}
-
-// Surplus lists what the application holds in Azure and does not need.
-func (c *Connector) Surplus(ctx context.Context) ([]string, error) {
-	found := map[string]bool{}
-	err := c.run(ctx, "look for surplus rights", func(ctx context.Context, s *session) error {
-		list, err := s.everywhere(ctx)
-		for _, h := range list {
-			if text := h.surplus(); text != "" {
-				found[text] = true
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return slices.Sorted(maps.Keys(found)), nil
-}
-
-// everywhere reads what we hold in the subscriptions that we can see, in their resource groups where we may look no
-// higher, and above them.
-func (s *session) everywhere(ctx context.Context) ([]held, error) {
-	var out []held
-	scopes, err := s.visible(ctx, "subscriptions", "2022-12-01")
-	for len(scopes) > 0 && err == nil {
-		scope := scopes[0]
-		scopes = scopes[1:]
-		var list []held
-		list, err = s.own(ctx, scope)
-		out = append(out, list...)
-		if isStatus(err, http.StatusForbidden) {
-			var groups []string
-			err = nil
-			if strings.Count(scope, "/") == 2 {
-				groups, err = s.visible(ctx, scope+"/resourcegroups", "2021-04-01")
-			}
-			scopes = append(scopes, groups...)
-		}
-	}
-	return out, err
-}
-
-// visible are the subscriptions, or resource groups of one, that we can see anything of.
-func (s *session) visible(ctx context.Context, what, version string) ([]string, error) {
-	at, query := runtime.JoinPaths(s.rest.Endpoint(), what), map[string]string{"api-version": version}
-	var out []string
-	for at != "" {
-		var page struct {
-			Value []struct {
-				ID string `json:"id"`
-			} `json:"value"`
-			NextLink string `json:"nextLink"`
-		}
-		if err := s.get(ctx, at, query, &page); err != nil {
-			return nil, fmt.Errorf("look for %s: %w", what, err)
-		}
-		for _, v := range page.Value {
-			out = append(out, strings.ToLower(v.ID))
-		}
-		at, query = page.NextLink, nil
-	}
-	return out, nil
-}
-
-// surplus says what is too much about an assignment of ours; empty for none.
-func (h held) surplus() string {
-	at := h.scope
-	if at == "" {
-		at = "the root of the tenant"
-	}
-	name := title(h.role)
-	if action := needless(h.role); action != "" {
-		return fmt.Sprintf("Elevate's application has %s at %s, which allows %s; give it Role Based Access Control Administrator with a condition instead", name, at, action)
-	}
-	if grants(h.role, needed[0]) && h.condition == "" {
-		return fmt.Sprintf("Elevate's application has %s at %s without a condition, so it could give any role to anybody there; add a condition that names the roles that Elevate gives", name, at)
-	}
-	return ""
-}
-
-// needless is an action of a role that Elevate has no use for; all that goes at data is.
-func needless(d arm2.RoleDefinition) string {
-	if d.Properties == nil {
-		return ""
-	}
-	for _, p := range d.Properties.Permissions {
-		if p == nil {
-			continue
-		}
-		for _, a := range p.Actions {
-			if !harmless(str(a)) {
-				return str(a)
-			}
-		}
-		for _, a := range p.DataActions {
-			return str(a)
-		}
-	}
-	return ""
-}
-
-// harmless tells whether an action is one that Elevate needs, or reads alone.
-func harmless(action string) bool {
-	a := strings.ToLower(action)
-	return strings.HasSuffix(a, "/read") || strings.HasPrefix(a, "microsoft.support/") ||
-		strings.HasPrefix(a, "microsoft.authorization/roleassignments/") || strings.HasPrefix(a, "microsoft.authorization/roleassignmentschedule")
 }

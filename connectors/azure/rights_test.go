@@ -104,3 +104,36 @@ func TestSignInIsRefusedInWords(t *testing.T) {
 	err := connect(t, s, func(cfg *azure.Config) { cfg.ClientID = idOf("nobody") }).Check(t.Context())
 	wantKind(t, err, connectors.Denied, "client_id", "AADSTS7000215")
 }
+
+func TestCheckAdvisesCare(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		scope, role string
+		settings    armfake.Settings
+		want        []string // a part of each line
+	}{
+		"as it comes":         {group, armfake.Reader, armfake.Settings{}, []string{"longer than 180 days"}},
+		"no end asked for":    {group, armfake.Reader, armfake.Settings{Lasting: true}, nil},
+		"ticket":              {group, armfake.Reader, armfake.Settings{Lasting: true, Ticket: true}, []string{"without a ticket"}},
+		"owner":               {group, armfake.Owner, armfake.Settings{Lasting: true}, []string{"Owner lets its holder give any role there for ever"}},
+		"access admin":        {group, armfake.AccessAdmin, armfake.Settings{Lasting: true}, []string{"User Access Administrator lets its holder give any role"}},
+		"contributor":         {group, armfake.Contributor, armfake.Settings{Lasting: true}, []string{"Contributor lets its holder read keys"}},
+		"data":                {group, armfake.KeyOfficer, armfake.Settings{Lasting: true}, nil},
+		"at management group": {armfake.Management, armfake.Reader, armfake.Settings{Lasting: true}, []string{"every subscription"}},
+	} {
+		s := tenant(t)
+		s.Set(test.scope, test.role, test.settings)
+		lines, err := connect(t, s).Advise(t.Context(), role(test.scope, test.role))
+		if err != nil || len(lines) != len(test.want) {
+			t.Errorf("%s: %q, %v", name, lines, err)
+			continue
+		}
+		for i, want := range test.want {
+			if !strings.Contains(lines[i], want) {
+				t.Errorf("%s: %q does not say %q", name, lines[i], want)
+			}
+		}
+	}
+	_, err := connect(t, tenant(t)).Advise(t.Context(), role(group, idOf("x")))
+	wantKind(t, err, connectors.NotFound)
+}

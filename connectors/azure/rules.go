@@ -39,7 +39,7 @@ func (s *session) rules(ctx context.Context, p place) (rules, error) {
 	var out rules
 	list, err := s.settings(ctx, p)
 	if err != nil {
-		return out, fmt.Errorf("read the role's PIM settings: %w", err)
+		return out, s.told("read the role's PIM settings", err)
 	}
 	for _, a := range list {
 		if a.Properties == nil || !strings.EqualFold(last(str(a.Properties.RoleDefinitionID)), p.role) {
@@ -124,9 +124,9 @@ func (s *session) allowed(ctx context.Context, e entry, g access.Grant) (time.Ti
 	if err != nil {
 		return time.Time{}, err
 	}
-	until := g.End.UTC().Add(s.grace)
+	until := g.End.UTC().Add(s.grace + time.Second - 1).Truncate(time.Second)
 	if least := s.now.Add(floor + time.Minute); until.Before(least) {
-		until = least // a grant that began late is not refused for it; Elevate ends it in time
+		until = least.Truncate(time.Second) // a grant that began late is not refused for it; Elevate ends it in time
 	}
 	var problems []string
 	if r.mfa {
@@ -135,10 +135,10 @@ func (s *session) allowed(ctx context.Context, e entry, g access.Grant) (time.Ti
 	if r.ticket && g.Ticket == "" {
 		problems = append(problems, ticketInWords)
 	}
-	if limit := s.now.Add(r.longest); r.longest > 0 && until.After(limit) {
+	if limit := s.now.Add(r.longest).Truncate(time.Second); r.longest > 0 && until.After(limit) {
 		until = limit
 		if until.Before(g.End) {
-			problems = append(problems, fmt.Sprintf("they allow %s at most; ask for less, or raise the role's maximum for active assignments in PIM", r.longest))
+			problems = append(problems, fmt.Sprintf("they allow %s at most; ask for less, or raise the role's maximum for active assignments in PIM", spoken(r.longest)))
 		}
 	}
 	if len(problems) > 0 {
@@ -147,7 +147,7 @@ func (s *session) allowed(ctx context.Context, e entry, g access.Grant) (time.Ti
 	if s.requireEligible {
 		err = s.mustBeEligible(ctx, e)
 	}
-	return until.Truncate(time.Second), err
+	return until, err
 }
 
 // mustBeEligible refuses people who are not eligible for the role in PIM, themselves or by a group.
@@ -169,7 +169,7 @@ func (s *session) eligibles(ctx context.Context, p place, filter string) ([]hold
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look who is eligible: %w", err)
+			return nil, s.told("look who is eligible", err)
 		}
 		for _, i := range page.Value {
 			if i.Properties == nil {
@@ -187,6 +187,17 @@ func (s *session) eligibles(ctx context.Context, p place, filter string) ([]hold
 		}
 	}
 	return out, nil
+}
+
+// spoken is a duration in the largest unit that says it.
+func spoken(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return d.String()
 }
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?$`)

@@ -71,7 +71,7 @@ var grants atomic.Int64
 // grant is for ana, Reader at the resource group, for an hour of the tenant's time.
 func grant(s *armfake.Server) access.Grant {
 	return access.Grant{ID: access.RequestID(fmt.Sprintf("07kq4-%05d", grants.Add(1))), Person: person(ana), Role: role(group, armfake.Reader),
-		End: s.Now().Add(time.Hour), Justification: "fix replication"}
+		End: s.Now().Add(time.Hour).Truncate(time.Second), Justification: "fix replication"}
 }
 
 func give(t *testing.T, c connectors.Connector, g access.Grant) access.Receipt {

@@ -43,12 +43,24 @@ func (w *wire) options(p whereabout) *arm.ClientOptions {
 	}
 }
 
+// callKey is where the context of a call has its transport.
+type callKey struct{}
+
+// begin gives a call connections of its own, which end with it.
+func (w *wire) begin(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, connectors.OneCall(ctx, w.tls))
+}
+
 // Do implements the SDK's transport.
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Authorization") != "" && r.URL.Host != w.host {
 		return nil, fmt.Errorf("%s is not %s, and Elevate's token is for that alone", r.URL.Host, w.host)
 	}
-	resp, err := connectors.OneRequest(r.Context(), w.tls).RoundTrip(r)
+	transport, ok := r.Context().Value(callKey{}).(*http.Transport)
+	if !ok {
+		return nil, errors.New("the request belongs to no call")
+	}
+	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

@@ -161,8 +161,10 @@ func (c *Connector) CheckTarget(target map[string]any) error {
 
 // client makes the client of one call. It follows no redirects, keeps no connection, and stops dialling with ctx.
 func (c *Connector) client(ctx context.Context) *http.Client {
+	transport := connectors.OneCall(ctx, c.tls)
+	transport.DisableKeepAlives = true
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     connectors.OneRequest(ctx, c.tls),
+		Transport:     transport,
 	}
 }
