@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,8 +99,38 @@ func TestOnePlaceHasOneSpelling(t *testing.T) {
 	}
 }
 
-// TestEveryWayInIsUnderstood: certificates and federated tokens are read here; that Entra takes them is not shown.
-func TestEveryWayInIsUnderstood(t *testing.T) {
+func TestAFederatedTokenIsReadEachTime(t *testing.T) {
+	t.Parallel()
+	s := tenant(t)
+	file := filepath.Join(t.TempDir(), "token")
+	c := connect(t, s, func(cfg *azure.Config) { cfg.ClientSecret, cfg.FederatedTokenFile = access.Secret{}, file })
+	if err := c.Check(t.Context()); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("without its token the error is %v", err)
+	}
+	if err := os.WriteFile(file, []byte(armfake.Secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAManagedIdentitySignsIn sets the environment that App Service gives its programs.
+func TestAManagedIdentitySignsIn(t *testing.T) {
+	s := tenant(t)
+	beside := httptest.NewServer(s.Machine("header-canary"))
+	defer beside.Close()
+	t.Setenv("IDENTITY_ENDPOINT", beside.URL)
+	t.Setenv("IDENTITY_HEADER", "header-canary")
+	g := grant(s)
+	give(t, connect(t, s, func(cfg *azure.Config) {
+		cfg.TenantID, cfg.ClientID, cfg.ClientSecret, cfg.ManagedIdentity = "", "", access.Secret{}, true
+	}), g)
+	wantHolds(t, s, g, true)
+}
+
+// TestCertificatesAreRead: that Entra takes them is not shown.
+func TestCertificatesAreRead(t *testing.T) {
 	t.Parallel()
 	s := tenant(t)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -221,14 +221,35 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	app, known := s.applications[r.PostForm.Get("client_id")]
-	if !known || r.PostForm.Get("client_secret") != app[0] || r.PostForm.Get("scope") == "" {
+	proof := r.PostForm.Get("client_secret") + r.PostForm.Get("client_assertion") // a federated token is trusted as it is
+	if !known || proof != app[0] || r.PostForm.Get("scope") == "" {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprint(w, `{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}`)
 		return
 	}
+	fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":%q}`, s.issue(app[1]))
+}
+
+// issue makes a token for an object id.
+func (s *Server) issue(object string) string {
 	s.number++
-	claims := fmt.Sprintf(`{"oid":%q,"jti":"%d"}`, app[1], s.number)
+	claims := fmt.Sprintf(`{"oid":%q,"jti":"%d"}`, object, s.number)
 	token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-	s.tokens[token] = app[1]
-	fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":%q}`, token)
+	s.tokens[token] = object
+	return token
+}
+
+// Machine is what a machine in Azure has beside it: it gives tokens for the machine's own identity, which is our
+// application's here. The header is the one that App Service wants.
+func (s *Server) Machine(header string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-IDENTITY-HEADER") != header || r.URL.Query().Get("resource") == "" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":%q,"expires_on":"%d","resource":%q,"token_type":"Bearer"}`, s.issue(Object), time.Now().Add(time.Hour).Unix(), r.URL.Query().Get("resource"))
+	})
 }
