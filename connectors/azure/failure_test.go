@@ -1,7 +1,9 @@
 package azure_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -172,21 +174,33 @@ func TestTicketAndGraceAreUsed(t *testing.T) {
 func TestWaitingForATokenEndsWithTheCall(t *testing.T) {
 	t.Parallel()
 	s := tenant(t)
-	nowhere := silent(t)
-	c := connect(t, s, func(cfg *azure.Config) { cfg.AuthorityURL, cfg.Timeout = nowhere, 300*time.Millisecond })
+	nowhere, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nowhere.Close() }()
+	c := connect(t, s, func(cfg *azure.Config) {
+		cfg.AuthorityURL, cfg.Timeout = "https://"+nowhere.Addr().String(), time.Minute
+	})
+	patient, giveUp := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	wg.Go(func() { _ = c.Check(patient) }) // asks, and is never answered
+	conn, err := nowhere.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	hasty, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
 	began := time.Now()
-	for range 8 {
-		wg.Go(func() {
-			if err := c.Check(t.Context()); connectors.KindOf(err) != connectors.Unavailable {
-				t.Errorf("the error is %v", err)
-			}
-		})
+	if err := c.Check(hasty); !errors.Is(err, context.DeadlineExceeded) || connectors.KindOf(err) != connectors.Unavailable {
+		t.Errorf("the error is %v", err)
 	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("a call of 100ms waited %s for another one's token", took)
+	}
+	giveUp()
 	wg.Wait()
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("eight calls of 300ms took %s", took)
-	}
 }
 
 func TestTheTokenIsAskedForOnce(t *testing.T) {
