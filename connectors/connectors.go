@@ -42,6 +42,10 @@ type Holder struct {
 	Person  access.PersonID  // where the target knows it
 	Grant   access.RequestID // the grant that gave it, where the target keeps it
 	Ours    bool             // given by Elevate
+	// How says in a few words how the access comes about, where the target tells: by a group, inherited from above.
+	How string
+	// Eligible is somebody who does not hold the role, and may take it at the target, past Elevate. Sweeps pass over them.
+	Eligible bool
 }
 
 // Capabilities is what approvers and operators should know of a target.
@@ -71,6 +75,12 @@ type TargetChecker interface {
 // error lists every right that is missing for it.
 type RoleChecker interface {
 	CheckRole(ctx context.Context, role access.Role) error
+}
+
+// RoleAdviser is a connector that can tell, changing nothing at the target, what deserves care about giving a role: which
+// grants the target's own settings would refuse, and what a holder could do beyond the grant. It is no reason not to start.
+type RoleAdviser interface {
+	Advise(ctx context.Context, role access.Role) ([]string, error)
 }
 
 // SurplusLister is a connector that can tell which of its own rights at the target it does not need, each with the way

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elevate/connectors"
@@ -31,6 +32,7 @@ func (w *Sweeper) ask(ctx context.Context, role access.Role) ([]connectors.Holde
 		result = string(connectors.KindOf(err))
 	}
 	w.s.cfg.Metrics.ObserveConnectorCall(role.Connector, "holders", result, time.Since(began))
+	holders = slices.DeleteFunc(holders, func(h connectors.Holder) bool { return h.Eligible }) // they hold nothing
 	return holders, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"elevate/connectors"
 	"elevate/connectors/demo"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -319,4 +320,26 @@ func TestAnActivationCarriedOutAfterItsGrantHasEndedIsFound(t *testing.T) {
 	if d := w.events(w.found()[0].ID)[0].Detail; d["grant"] != string(rec.ID) {
 		t.Errorf("the event does not name the grant: %v", d)
 	}
+}
+
+// hopeful lists somebody who does not hold the role, and could take it at the target.
+type hopeful struct{ connectors.Connector }
+
+func (h hopeful) Holders(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
+	holders, err := h.Connector.Holders(ctx, role)
+	return append(holders, connectors.Holder{Account: "gus", Eligible: true}), err
+}
+
+func TestWhoIsEligibleAtTheTargetHasNoStandingAccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.with("db", hopeful{w.connector(w.db)})
+	w.db.Plant("eve", "db-admin")
+	m, _ := w.sweeper("one")
+	w.sweepsAgain(m, "db")
+	m.locked(func() {
+		if m.standing["db-admin"] != 1 {
+			t.Errorf("standing access is %v; eve has it, and gus is eligible", m.standing)
+		}
+	})
 }

@@ -94,6 +94,10 @@ type Holder struct {
 	Person  *string `json:"person"`
 	Grant   *string `json:"grant"`
 	Ours    bool    `json:"ours"` // given by Elevate
+	// How the access comes about, in a few words; null where the target does not tell.
+	How *string `json:"how"`
+	// Eligible: does not hold the role, and may take it at the target, past Elevate.
+	Eligible bool `json:"eligible"`
 }
 
 // Holders is who holds a role.
@@ -119,7 +123,8 @@ func (a *API) holders(ctx context.Context, c *call) (*response, error) {
 func holdersOf(held []connectors.Holder) []Holder {
 	out := make([]Holder, len(held))
 	for i, h := range held {
-		out[i] = Holder{Account: h.Account, Person: text(string(h.Person)), Grant: text(string(h.Grant)), Ours: h.Ours}
+		out[i] = Holder{Account: h.Account, Person: text(string(h.Person)), Grant: text(string(h.Grant)), Ours: h.Ours,
+			How: text(h.How), Eligible: h.Eligible}
 	}
 	return out
 }

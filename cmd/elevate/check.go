@@ -170,20 +170,39 @@ func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[s
 	}
 }
 
-// roles proves the connector's rights role by role, where it can.
+// roles proves the connector's rights role by role, and tells what deserves care, where it can.
 func (c *checker) roles(ctx context.Context, cfg *config.Config, name string, made connectors.Connector) {
-	rights, ok := made.(connectors.RoleChecker)
-	if !ok {
-		return
-	}
+	rights, proves := made.(connectors.RoleChecker)
+	adviser, advises := made.(connectors.RoleAdviser)
 	for _, role := range cfg.Roles {
 		if role.Connector != name {
 			continue
 		}
-		err := c.ask(ctx, func(ctx context.Context) error { return rights.CheckRole(ctx, role) })
-		if err != nil {
-			c.problem(fmt.Sprintf("connectors.%s: role %s", name, role.ID), err)
+		what := fmt.Sprintf("connectors.%s: role %s", name, role.ID)
+		if proves {
+			if err := c.ask(ctx, func(ctx context.Context) error { return rights.CheckRole(ctx, role) }); err != nil {
+				c.problem(what, err)
+				continue
+			}
 		}
+		if advises {
+			c.advice(ctx, what, role, adviser)
+		}
+	}
+}
+
+// advice tells what deserves care about a role.
+func (c *checker) advice(ctx context.Context, what string, role access.Role, adviser connectors.RoleAdviser) {
+	var lines []string
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		lines, err = adviser.Advise(ctx, role)
+		return err
+	})
+	if err != nil {
+		c.problem(what, err)
+	}
+	for _, line := range lines {
+		c.warn(what, line)
 	}
 }
 

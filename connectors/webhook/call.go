@@ -19,11 +19,10 @@ import (
 	"elevate/connectors"
 )
 
-// The longest answers that are read, in bytes, and the longest wait that a target may ask for.
+// The longest answers that are read, in bytes.
 const (
 	smallAnswer = 64 << 10
 	longAnswer  = 8 << 20
-	longestWait = time.Hour
 )
 
 // message is one request: a verb, and what identifies it however often it is sent.
@@ -98,9 +97,9 @@ func (c *Connector) poll(ctx context.Context, m message, accepted answer) (answe
 		return answer{}, unknown(m.verb, fmt.Errorf("ask how it fares: %w", err))
 	}
 	if a.status == http.StatusAccepted {
-		wait := retryAfter(a.header, c.now())
+		wait := connectors.RetryAfter(a.header, c.now())
 		if wait == 0 {
-			wait = retryAfter(accepted.header, c.now())
+			wait = connectors.RetryAfter(accepted.header, c.now())
 		}
 		return answer{}, &connectors.Error{Kind: connectors.TooEarly, Op: m.verb, RetryAfter: wait,
 			Err: errors.New("the target is still at work on it")}
@@ -170,7 +169,7 @@ func (a answer) problem(op string, now time.Time) error {
 	}
 	e := &connectors.Error{Kind: kind, Op: op, Err: &statusError{a.status, text}}
 	if !kind.Final() {
-		e.RetryAfter = retryAfter(a.header, now)
+		e.RetryAfter = connectors.RetryAfter(a.header, now)
 	}
 	return e
 }
@@ -219,18 +218,6 @@ func (a answer) said() string {
 		text = string(runes[:enough]) + "…"
 	}
 	return strconv.Quote(text)
-}
-
-// retryAfter reads Retry-After, in seconds or as a date. Zero where it says nothing.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-		wait = time.Duration(max(0, min(seconds, int64(longestWait/time.Second)))) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		wait = at.Sub(now)
-	}
-	return max(0, min(wait, longestWait))
 }
 
 // unknown is an error after which nobody knows what the target did.

@@ -5,7 +5,6 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -78,7 +76,7 @@ var (
 func New(cfg Config) (*Connector, error) {
 	target, urlErr := parseURL(cfg.URL, cfg.AllowHTTP)
 	keys, keyErr := parseKeys(cfg.Secret.Reveal())
-	roots, rootErr := readRoots(cfg.CAFile)
+	roots, rootErr := connectors.Roots(cfg.CAFile)
 	problems := []error{urlErr, keyErr, rootErr}
 	for _, d := range []struct {
 		key   string
@@ -150,21 +148,6 @@ func parseKeys(secret string) ([]*standardwebhooks.Webhook, error) {
 	return keys, nil
 }
 
-func readRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: cannot be read: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file: there is no PEM certificate in %s", file)
-	}
-	return roots, nil
-}
-
 // Capabilities are those that the configuration declares for the target.
 func (c *Connector) Capabilities() connectors.Capabilities { return c.caps }
 
@@ -178,18 +161,10 @@ func (c *Connector) CheckTarget(target map[string]any) error {
 
 // client makes the client of one call. It follows no redirects, keeps no connection, and stops dialling with ctx.
 func (c *Connector) client(ctx context.Context) *http.Client {
-	var dialer net.Dialer
+	transport := connectors.OneCall(ctx, c.tls)
+	transport.DisableKeepAlives = true
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment,
-			DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
-			TLSClientConfig:        c.tls,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: smallAnswer,
-		},
+		Transport:     transport,
 	}
 }
