@@ -3,6 +3,7 @@ package main
 import (
 	"elevate/cmd/internal/config"
 	"elevate/connectors"
+	"elevate/connectors/activedirectory"
 	"elevate/connectors/demo"
 	"elevate/connectors/postgres"
 	"elevate/connectors/webhook"
@@ -11,9 +12,10 @@ import (
 // connectorTypes is everything that this program can reach: the type in the configuration, and what makes it.
 func connectorTypes() map[string]config.ConnectorType {
 	return map[string]config.ConnectorType{
-		"demo":     made(demo.New),
-		"postgres": made(postgres.New),
-		"webhook":  made(webhook.New),
+		"activedirectory": made(activedirectory.New),
+		"demo":            made(demo.New),
+		"postgres":        made(postgres.New),
+		"webhook":         made(webhook.New),
 	}
 }
 

@@ -5,7 +5,6 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -78,7 +76,7 @@ var (
 func New(cfg Config) (*Connector, error) {
 	target, urlErr := parseURL(cfg.URL, cfg.AllowHTTP)
 	keys, keyErr := parseKeys(cfg.Secret.Reveal())
-	roots, rootErr := readRoots(cfg.CAFile)
+	roots, rootErr := connectors.Roots(cfg.CAFile)
 	problems := []error{urlErr, keyErr, rootErr}
 	for _, d := range []struct {
 		key   string
@@ -148,21 +146,6 @@ func parseKeys(secret string) ([]*standardwebhooks.Webhook, error) {
 		return nil, errors.New("secret: is missing; make one with: echo whsec_$(openssl rand -base64 32)")
 	}
 	return keys, nil
-}
-
-func readRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: cannot be read: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file: there is no PEM certificate in %s", file)
-	}
-	return roots, nil
 }
 
 // Capabilities are those that the configuration declares for the target.
