@@ -280,6 +280,25 @@ func holdersListsWhoReallyHolds(t *testing.T, d *domain) {
 	}
 }
 
+// A machine stands for what Elevate gave to an account that is in another domain now: no user account here has its name.
+func nameless(t *testing.T, d *domain) {
+	c := d.plain(t)
+	r, group := d.role(t)
+	machine := d.Find(t, "CN=DC1,OU=Domain Controllers,"+sambatest.Base)
+	d.Change(t, group.DN, func(m *ldap.ModifyRequest) {
+		m.Add("member", []string{machine.DN})
+		m.Add("nonSecurityMember", []string{machine.DN})
+	})
+	holders, err := c.Holders(t.Context(), r)
+	if err != nil || len(holders) != 1 || holders[0] != (connectors.Holder{Account: machine.DN, Ours: true}) {
+		t.Fatalf("Holders: %+v, %v", holders, err)
+	}
+	deactivate(t, c, d.grant(person(holders[0].Account), r), access.Receipt{}, access.Removed) // as the sweep does
+	if left := d.Values(t, group.DN, "member"); len(left) > 0 {
+		t.Errorf("members are left: %v", left)
+	}
+}
+
 func longListsAreReadToTheirEnd(t *testing.T, d *domain) {
 	f := d.Front(t)
 	f.Ranges(2)

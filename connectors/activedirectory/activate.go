@@ -59,9 +59,10 @@ func (s *session) give(g group, a account, end time.Time) (access.Receipt, error
 		receipt.Already = true
 		return receipt, nil
 	}
+	var refused error
 	if !h.ours() || s.expiring && h.Left < seconds(s.until(end)-slack) {
-		if err := s.conn.Modify(s.giving(g, a, h, end)); err != nil && !settledBefore(err) {
-			return receipt, fmt.Errorf("add to %s: %w", g.dn, err)
+		if refused = s.conn.Modify(s.giving(g, a, h, end)); refused != nil && !settledBefore(refused) {
+			return receipt, fmt.Errorf("add to %s: %w", g.dn, refused)
 		}
 		if h, err = s.look(g, a); err != nil {
 			return receipt, fmt.Errorf("read back: %w", err)
@@ -72,7 +73,7 @@ func (s *session) give(g group, a account, end time.Time) (access.Receipt, error
 			receipt.Already = true
 			return receipt, nil
 		}
-		return receipt, refuse(connectors.Unavailable, "%s is still no member of %s after it was added", a.dn, g.dn)
+		return receipt, refuse(connectors.Unavailable, "%s is still no member of %s after it was added%s", a.dn, g.dn, said(refused))
 	}
 	receipt.NativeEnd, err = s.nativeEnd(h, end)
 	return receipt, err

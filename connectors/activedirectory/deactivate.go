@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -70,19 +71,20 @@ func (s *session) take(g access.Grant, r access.Receipt, e *ending) error {
 		return err
 	}
 	now := before
+	var refused error
 	for range 2 { // somebody else may take one of the two away between our look and our change, which then fails as a whole
 		if !now.Marked {
 			break
 		}
-		if err := s.conn.Modify(taking(to, a, now)); err != nil && !settledBefore(err) {
-			return fmt.Errorf("remove from %s: %w", to.dn, err)
+		if refused = s.conn.Modify(taking(to, a, now)); refused != nil && !settledBefore(refused) {
+			return fmt.Errorf("remove from %s: %w", to.dn, refused)
 		}
 		if now, err = s.lookAt(to, a.id); err != nil {
 			return fmt.Errorf("read back: %w", err)
 		}
 	}
 	if now.Marked {
-		return refuse(connectors.Unavailable, "%s still has %s by Elevate's grant after it was removed", to.dn, a.dn)
+		return refuse(connectors.Unavailable, "%s still has %s by Elevate's grant after it was removed%s", to.dn, a.dn, said(refused))
 	}
 	return s.conclude(to, a, before, now, e)
 }
@@ -150,11 +152,11 @@ func (s *session) findAgain(g access.Grant, r access.Receipt) (to group, a accou
 	if !isNotFound(err) {
 		return to, a, false, err
 	}
-	if !known {
-		return to, a, true, nil
-	}
-	// An account that has been deleted has left its groups. One that we may not see has not.
-	a, gone, err = s.unseen(to, ref.account)
+	// An account that was deleted has left its groups. One that we may not see, or that went to another domain, has not:
+	// Holders lists it by its distinguished name.
+	a, gone, err = s.unseen(to, func(l link) bool {
+		return known && l.id == ref.account || !known && strings.EqualFold(l.dn, g.Person.Account(g.Role.Connector))
+	})
 	return to, a, gone, err
 }
 
@@ -177,15 +179,15 @@ func (s *session) findAccountAgain(g access.Grant) (account, error) {
 }
 
 // unseen finds an account in the group's own lists.
-func (s *session) unseen(to group, id guid) (a account, gone bool, err error) {
+func (s *session) unseen(to group, is func(link) bool) (a account, gone bool, err error) {
 	for _, attribute := range []string{memberAttr, markAttr} {
 		links, err := s.links(to.id, attribute)
 		if err != nil {
 			return a, false, fmt.Errorf("look for the account: %w", err)
 		}
 		for _, l := range links {
-			if l.id == id {
-				return account{id: id, dn: l.dn}, false, nil
+			if is(l) {
+				return account{id: l.id, dn: l.dn}, false, nil
 			}
 		}
 	}

@@ -56,3 +56,11 @@ func settledBefore(err error) bool {
 	return ldap.IsErrorAnyOf(err, ldap.LDAPResultEntryAlreadyExists, ldap.LDAPResultAttributeOrValueExists,
 		ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultNoSuchAttribute)
 }
+
+// said is what a controller answered to a change that a look then found not to be made.
+func said(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
+}

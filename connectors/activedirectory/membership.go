@@ -26,7 +26,7 @@ type group struct {
 type account struct {
 	id      guid
 	dn      string
-	primary sid // its primary group, which has it as a member without listing it
+	primary sid // its primary group, which has it as a member without listing it; empty: we may not see the account
 	tokens  []sid
 }
 
@@ -100,6 +100,9 @@ func (s *session) account(dn string) (account, error) {
 	}
 	a := account{id: id, dn: entry.DN}
 	a.primary = readSID(entry.GetRawAttributeValue("objectSid")).inDomain(entry.GetAttributeValue("primaryGroupID"))
+	if a.primary == "" {
+		return account{}, refuse(connectors.Denied, "%s may not read primaryGroupID of %s; give it the rights that Authenticated Users have", s.c.bind, entry.DN)
+	}
 	for _, raw := range entry.GetRawAttributeValues("tokenGroups") {
 		a.tokens = append(a.tokens, readSID(raw))
 	}

@@ -18,6 +18,7 @@ var promises = []struct {
 	{"groups outside the list are never given, and still taken away", groupsOutsideTheListAreNeverGiven},
 	{"accounts and groups that cannot do are refused", unfitAccountsAndGroupsAreRefused},
 	{"Holders lists who really holds", holdersListsWhoReallyHolds},
+	{"what is ours and has no account is found and taken away", nameless},
 	{"a long list of members is read to its end", longListsAreReadToTheirEnd},
 
 	{"a wrong certificate is refused before the password is sent", wrongCertificateIsRefused},
