@@ -104,7 +104,7 @@ func New(cfg Config) (*Connector, error) {
 	for i, text := range cfg.Controllers {
 		at, err := parseController(text)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("controllers.%d: %w", i, err))
+			problems = append(problems, fmt.Errorf("controllers[%d]: %w", i, err))
 			continue
 		}
 		at.tls = &tls.Config{RootCAs: roots, ServerName: hostOf(at.address), MinVersion: tls.VersionTLS12}
@@ -116,7 +116,7 @@ func New(cfg Config) (*Connector, error) {
 	for i, text := range cfg.Groups {
 		id, err := parseGUID(text)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("groups.%d: %w", i, err))
+			problems = append(problems, fmt.Errorf("groups[%d]: %w", i, err))
 		}
 		c.groups = append(c.groups, id)
 	}

@@ -16,7 +16,7 @@ import (
 // ending is a deactivation on its way.
 type ending struct {
 	was       access.Was
-	left      int64 // seconds that the membership had left; negative: it had no end
+	tail      time.Duration // of what was found and taken away
 	unreached []error
 }
 
@@ -27,7 +27,7 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 	const op = "take the membership away"
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	e := ending{was: access.Absent, left: -1}
+	e := ending{was: access.Absent}
 	for _, at := range c.controllers {
 		err := c.on(ctx, at, func(s *session) error { return s.take(g, r, &e) })
 		switch {
@@ -45,19 +45,26 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 	return access.Removal{Was: e.was, Tail: c.tailOf(e, r)}, nil
 }
 
-// tailOf is how long tickets may carry what was taken away: no longer than the membership would have lasted, where it had
-// an end, since a controller gives out no ticket that lasts longer.
+// tailOf is how long tickets may carry what is gone.
 func (c *Connector) tailOf(e ending, r access.Receipt) time.Duration {
-	given := e.was == access.Removed || e.was == access.Absent && r.Ref != "" && !r.Already
 	switch {
-	case !given:
+	case e.was == access.Removed:
+		return e.tail
+	case e.was != access.Absent || r.Ref == "" || r.Already:
 		return 0
-	case e.left >= 0:
-		return min(c.tail, time.Duration(e.left)*time.Second)
 	case !r.NativeEnd.IsZero():
 		return max(0, min(c.tail, r.NativeEnd.Sub(c.now())))
 	}
 	return c.tail
+}
+
+// tailAfter is how long they may carry a membership that had so many seconds left: no longer, since a controller gives out
+// no ticket that lasts longer. Negative: it had no end.
+func (c *Connector) tailAfter(left int64) time.Duration {
+	if left < 0 {
+		return c.tail
+	}
+	return min(c.tail, time.Duration(left)*time.Second)
 }
 
 // take takes our membership and our mark away at one controller, in one operation, and reads back.
@@ -111,7 +118,7 @@ func (s *session) conclude(to group, a account, before, after held, e *ending) e
 		}
 	}
 	if before.ours() {
-		e.left = max(e.left, before.Left)
+		e.tail = max(e.tail, s.c.tailAfter(before.Left))
 	}
 	switch {
 	case after.Standing:

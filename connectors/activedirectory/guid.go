@@ -50,15 +50,6 @@ func (g guid) String() string {
 // dn names the object whatever it is called and wherever it is.
 func (g guid) dn() string { return "<GUID=" + g.String() + ">" }
 
-// filterValue is a GUID or SID as it stands in a filter.
-func filterValue(raw []byte) string {
-	var b strings.Builder
-	for _, c := range raw {
-		fmt.Fprintf(&b, `\%02x`, c)
-	}
-	return b.String()
-}
-
 // sid is a security identifier as it is written: S-1-5-21-… Empty: none.
 type sid string
 

@@ -11,9 +11,8 @@ import (
 )
 
 // The attributes that the connector writes. A membership and its mark are links of a group to an account: they follow it
-// when it is renamed, go when it is deleted, and are replicated one by one. The schema knows nonSecurityMember as
-// "nonsecurity members of a group, used for Exchange distribution lists"; it gives no access to anything, and neither
-// Exchange since 2000 nor the directory itself uses it.
+// when it is renamed, go when it is deleted, and are replicated one by one. The schema has nonSecurityMember for members of a
+// group that get none of its rights.
 const (
 	memberAttr = "member"
 	markAttr   = "nonSecurityMember"

@@ -43,6 +43,10 @@ func pageRights(t *testing.T, d *domain) {
 			t.Errorf("the account may %s: want %t, the controller says: %v", name, test.may, err)
 		}
 	}
+	_, marked := d.person(t)
+	d.Change(t, group.DN, func(m *ldap.ModifyRequest) { m.Add("nonSecurityMember", []string{marked.DN}) })
+	d.wantHolds(t, marked, group, false) // a mark alone is no access
+
 	surplus, err := d.plain(t).Surplus(t.Context())
 	if err != nil || slices.ContainsFunc(surplus, func(s string) bool { return !strings.Contains(s, "is no group in the domain") }) {
 		t.Errorf("what the page gives is surplus: %q, %v", surplus, err)
