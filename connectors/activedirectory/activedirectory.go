@@ -7,6 +7,7 @@ package activedirectory
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -99,8 +100,24 @@ func New(cfg Config) (*Connector, error) {
 		}
 	}
 	roots, err := connectors.Roots(cfg.CAFile)
-	problems = append(problems, err)
+	problems = append(problems, err, c.parseLists(cfg, roots))
 	problem(len(cfg.Controllers) == 0, "controllers: is missing; name the domain controllers, such as [ldaps://dc1.corp.example.com]")
+	problem(cfg.Bind == "", "bind: is missing; give Elevate's own account, such as svc-elevate@corp.example.com")
+	problem(cfg.Password.IsZero(), "password: is missing; without one, a controller lets anybody in as nobody")
+	problem(len(cfg.Groups) == 0, "groups: is missing; list the object GUIDs of the groups that may be given")
+	problem(!slices.Contains([]string{"", byName, byPrincipal}, cfg.Account), "account: is neither sAMAccountName nor userPrincipalName")
+	problem(cfg.Tail < 0, "tail: is negative; leave it out for 10h")
+	problem(cfg.Timeout < 0, "timeout: is negative; leave it out for 10s")
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	c.setDefaults()
+	return c, nil
+}
+
+// parseLists reads the controllers and the groups.
+func (c *Connector) parseLists(cfg Config, roots *x509.CertPool) error {
+	var problems []error
 	for i, text := range cfg.Controllers {
 		at, err := parseController(text)
 		if err != nil {
@@ -110,9 +127,6 @@ func New(cfg Config) (*Connector, error) {
 		at.tls = &tls.Config{RootCAs: roots, ServerName: hostOf(at.address), MinVersion: tls.VersionTLS12}
 		c.controllers = append(c.controllers, at)
 	}
-	problem(cfg.Bind == "", "bind: is missing; give Elevate's own account, such as svc-elevate@corp.example.com")
-	problem(cfg.Password.IsZero(), "password: is missing; without one, a controller lets anybody in as nobody")
-	problem(len(cfg.Groups) == 0, "groups: is missing; list the object GUIDs of the groups that may be given")
 	for i, text := range cfg.Groups {
 		id, err := parseGUID(text)
 		if err != nil {
@@ -120,14 +134,7 @@ func New(cfg Config) (*Connector, error) {
 		}
 		c.groups = append(c.groups, id)
 	}
-	problem(!slices.Contains([]string{"", byName, byPrincipal}, cfg.Account), "account: is neither sAMAccountName nor userPrincipalName")
-	problem(cfg.Tail < 0, "tail: is negative; leave it out for 10h")
-	problem(cfg.Timeout < 0, "timeout: is negative; leave it out for 10s")
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
-	c.setDefaults()
-	return c, nil
+	return errors.Join(problems...)
 }
 
 func (c *Connector) setDefaults() {
