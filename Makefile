@@ -9,11 +9,11 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Packages whose tests drive browsers, emulators and servers against the clock; the race detector slows them out of it.
-TIMED := /cmd/|/bot/web$$|/connectors/postgres
+TIMED := /cmd/|/bot/web$$|/connectors/postgres|/connectors/activedirectory
 # Flags of the comparison that make bench runs, such as BENCH=--quick; with -h it lists them.
 BENCH ?= --million 1000000
 # Packages whose tests start a server or a browser.
-BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/storage/|/workflows$$
+BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/connectors/activedirectory|/storage/|/workflows$$
 
 .PHONY: help
 help: ## list the targets
@@ -32,7 +32,7 @@ deps: ## install the back ends that tests run, or say what is missing
 	.ci/deps
 
 .PHONY: test
-test: deps ## every test, with real Redis, PostgreSQL and Chromium
+test: deps ## every test, with real Redis, PostgreSQL, Samba and Chromium
 	go test -timeout 10m ./...
 
 .PHONY: test-race

@@ -70,6 +70,8 @@ func homes() map[string][]string {
 		"github.com/redis/go-redis":     {"storage/..."},
 		"github.com/alicebob/miniredis": {"storage/embedded"},
 		"github.com/jackc/pgx":          {"connectors/postgres"},
+		"github.com/go-ldap":            {"connectors/activedirectory"},
+		"github.com/go-asn1-ber":        {},
 		"github.com/microsoftgraph":     {"connectors/entra"},
 		"github.com/Azure":              {"connectors/entra", "connectors/azure"},
 		"github.com/aws":                {"connectors/aws"},

@@ -89,6 +89,11 @@ type SurplusLister interface {
 	Surplus(ctx context.Context) ([]string, error)
 }
 
+// Adviser is a connector that can tell what at its target is unwise, though nothing is missing for it to work.
+type Adviser interface {
+	Advice(ctx context.Context) ([]string, error)
+}
+
 // Describe gives a connector's capabilities.
 func Describe(c Connector) Capabilities {
 	if d, ok := c.(Describer); ok {
@@ -146,6 +151,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Op == "" && e.Err != nil { // within another error, which says what was tried
+		return e.Err.Error()
+	}
 	if e.Err == nil {
 		return fmt.Sprintf("%s: %s", e.Op, e.Kind)
 	}

@@ -164,8 +164,13 @@ func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[s
 		before := c.problems
 		c.roles(ctx, cfg, name, made[name])
 		c.surplus(ctx, what, made[name])
+		c.advice(ctx, what, made[name])
 		if c.problems == before {
-			c.ok(what, "%s", cfg.Connectors[name].Type)
+			said := cfg.Connectors[name].Type
+			if connectors.Describe(made[name]).NativeExpiry {
+				said += ", which ends access by itself"
+			}
+			c.ok(what, "%s", said)
 		}
 	}
 }
@@ -186,42 +191,37 @@ func (c *checker) roles(ctx context.Context, cfg *config.Config, name string, ma
 			}
 		}
 		if advises {
-			c.advice(ctx, what, role, adviser)
+			c.told(ctx, what, "", func(ctx context.Context) ([]string, error) { return adviser.Advise(ctx, role) })
 		}
 	}
 }
 
-// advice tells what deserves care about a role.
-func (c *checker) advice(ctx context.Context, what string, role access.Role, adviser connectors.RoleAdviser) {
+// surplus tells of rights that the connector has and does not need, where it can.
+func (c *checker) surplus(ctx context.Context, what string, made connectors.Connector) {
+	if lister, ok := made.(connectors.SurplusLister); ok {
+		c.told(ctx, what, "superfluous: ", lister.Surplus)
+	}
+}
+
+// advice tells what is unwise at the target, where the connector can.
+func (c *checker) advice(ctx context.Context, what string, made connectors.Connector) {
+	if adviser, ok := made.(connectors.Adviser); ok {
+		c.told(ctx, what, "", adviser.Advice)
+	}
+}
+
+// told warns of what a connector tells.
+func (c *checker) told(ctx context.Context, what, lead string, ask func(context.Context) ([]string, error)) {
 	var lines []string
 	err := c.ask(ctx, func(ctx context.Context) (err error) {
-		lines, err = adviser.Advise(ctx, role)
+		lines, err = ask(ctx)
 		return err
 	})
 	if err != nil {
 		c.problem(what, err)
 	}
 	for _, line := range lines {
-		c.warn(what, line)
-	}
-}
-
-// surplus tells of rights that the connector has and does not need, where it can.
-func (c *checker) surplus(ctx context.Context, what string, made connectors.Connector) {
-	lister, ok := made.(connectors.SurplusLister)
-	if !ok {
-		return
-	}
-	var rights []string
-	err := c.ask(ctx, func(ctx context.Context) (err error) {
-		rights, err = lister.Surplus(ctx)
-		return err
-	})
-	if err != nil {
-		c.problem(what, err)
-	}
-	for _, r := range rights {
-		c.warn(what, "superfluous: "+r)
+		c.warn(what, lead+line)
 	}
 }
 

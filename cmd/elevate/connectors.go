@@ -3,6 +3,7 @@ package main
 import (
 	"elevate/cmd/internal/config"
 	"elevate/connectors"
+	"elevate/connectors/activedirectory"
 	"elevate/connectors/azure"
 	"elevate/connectors/demo"
 	"elevate/connectors/postgres"
@@ -13,11 +14,12 @@ import (
 // connectorTypes is everything that this program can reach: the type in the configuration, and what makes it.
 func connectorTypes() map[string]config.ConnectorType {
 	return map[string]config.ConnectorType{
-		"azure":    made(azure.New),
-		"bundle":   made(func(struct{}) (*workflows.Bundle, error) { return workflows.NewBundle(), nil }),
-		"demo":     made(demo.New),
-		"postgres": made(postgres.New),
-		"webhook":  made(webhook.New),
+		"activedirectory": made(activedirectory.New),
+		"azure":           made(azure.New),
+		"bundle":          made(func(struct{}) (*workflows.Bundle, error) { return workflows.NewBundle(), nil }),
+		"demo":            made(demo.New),
+		"postgres":        made(postgres.New),
+		"webhook":         made(webhook.New),
 	}
 }
 

@@ -30,19 +30,26 @@ func openSwept(t *testing.T) *swept {
 	t.Helper()
 	s := &swept{T: t, store: e2etest.StartRedis(t), db: e2etest.StartDatabase(t, "ana", "bea", "dan")}
 	s.super = s.db.Connect(t, s.db.Superuser())
-	config := siteConfig(fmt.Sprintf("store: {url: %q}", s.store.URL()), "")
+	config := siteConfigWith(t, s.store, `{type: postgres, dsn: "${PG_DSN}"}`, `{role: db_admin}`)
+	s.bot = e2etest.StartBot(t, config+"sweep: {every: 1s}\n", s.dsn())
+	s.bot.WaitReady()
+	return s
+}
+
+// siteConfigWith is siteConfig with a target of another type.
+func siteConfigWith(t *testing.T, store *e2etest.Redis, connector, target string) string {
+	t.Helper()
+	config := siteConfig(fmt.Sprintf("store: {url: %q}", store.URL()), "")
 	for old, now := range map[string]string{
-		fmt.Sprintf(`{target: {type: webhook, url: "", secret: %s}}`, judgeSecret): `{target: {type: postgres, dsn: "${PG_DSN}"}}`,
-		"{id: vpn, title: VPN, connector: target}":                                 "{id: vpn, title: Database, connector: target, target: {role: db_admin}}",
+		fmt.Sprintf(`{target: {type: webhook, url: "", secret: %s}}`, judgeSecret): fmt.Sprintf(`{target: %s}`, connector),
+		"{id: vpn, title: VPN, connector: target}":                                 fmt.Sprintf("{id: vpn, title: Target, connector: target, target: %s}", target),
 	} {
 		if !strings.Contains(config, old) {
 			t.Fatalf("the configuration lacks %s:\n%s", old, config)
 		}
 		config = strings.ReplaceAll(config, old, now)
 	}
-	s.bot = e2etest.StartBot(t, config+"sweep: {every: 1s}\n", s.dsn())
-	s.bot.WaitReady()
-	return s
+	return config
 }
 
 func (s *swept) dsn() string { return "PG_DSN=" + s.db.BotDSN() }
@@ -58,15 +65,22 @@ func (s *swept) exec(conn *pgx.Conn, sql string) {
 // given has somebody hold the role for an hour.
 func (s *swept) given(who string) {
 	s.Helper()
-	var made, approved api.Request
-	status, err := call(s.bot, who, http.MethodPost, "/requests", map[string]string{"role": "vpn", "duration": "1h", "justification": "look at it"}, &made)
-	if err != nil || status != http.StatusCreated {
-		s.Fatalf("submit: %d, %v", status, err)
-	}
-	if status, err = call(s.bot, "ben", http.MethodPost, "/requests/"+string(made.ID)+"/approve", nil, &approved); err != nil || status != http.StatusOK {
-		s.Fatalf("approve: %d, %v", status, err)
-	}
+	ask(s.T, s.bot, who, "1h")
 	eventually(s, func() error { return s.db.Use(s.Context(), who) })
+}
+
+// ask submits a request for the role and has it approved.
+func ask(t *testing.T, bot *e2etest.Bot, who, duration string) access.RequestID {
+	t.Helper()
+	var made, approved api.Request
+	status, err := call(bot, who, http.MethodPost, "/requests", map[string]string{"role": "vpn", "duration": duration, "justification": "look at it"}, &made)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("submit: %d, %v", status, err)
+	}
+	if status, err = call(bot, "ben", http.MethodPost, "/requests/"+string(made.ID)+"/approve", nil, &approved); err != nil || status != http.StatusOK {
+		t.Fatalf("approve: %d, %v", status, err)
+	}
+	return made.ID
 }
 
 // found waits until sweeps have found so many things and all of them are gone, and gives them, the newest first.

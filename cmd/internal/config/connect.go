@@ -15,7 +15,8 @@ import (
 )
 
 // ConnectorType makes a connector of one type from its block. It reads the block with Decode and asks nobody anything.
-// The error may join several; one that begins with a key of the block and a colon is shown at that key.
+// The error may join several; one that begins with a key of the block, such as urls[0], and a colon is
+// shown at that key.
 type ConnectorType func(b Block) (connectors.Connector, error)
 
 // Block is the settings of one connector.
@@ -104,7 +105,7 @@ func (b Block) report(found *findings, err error) {
 	}
 	for _, e := range separate(err) {
 		at, text := b.at, strings.TrimPrefix(e.Error(), b.Type+": ")
-		if key, rest, ok := strings.Cut(text, ": "); ok && b.keys[strings.SplitN(key, ".", 2)[0]] {
+		if key, rest, ok := strings.Cut(text, ": "); ok && b.keys[key[:strings.IndexAny(key+".", ".[")]] {
 			at, text = at.key(parsePath(key)...), rest
 		}
 		found.problem(at, "%s", text)

@@ -139,6 +139,7 @@ func TestConnectorProblemsStandOnTheirLines(t *testing.T) {
 		"hidden value":        {"timeout: 5s", "timeout: ${CANARY}", nil, 0, `f.yaml:7: connectors.one.timeout: is "${CANARY}": write hours, minutes and seconds, such as 4h, 1h30m or 45s`},
 		"program's field":     {url, "    logger: {}\n", nil, 0, "f.yaml:6: connectors.one.logger: is not a key that belongs here; these do: dsn, url, timeout, max_conns, headers, tags, nested, ratio, other_name"},
 		"value with a key":    {"", "", errors.New("url: must begin with https://"), 0, "f.yaml:6: connectors.one.url: must begin with https://"},
+		"value in a list":     {"", "", errors.New("tags[1]: is no tag"), 0, "f.yaml:10: connectors.one.tags[1]: is no tag"},
 		"several values":      {"", "", errors.Join(errors.New("url: a"), errors.New("stub: dsn: b")), 0, "f.yaml:5: connectors.one.dsn: b\nf.yaml:6: connectors.one.url: a"},
 		"missing value":       {url, "", errors.New("url: is missing"), 0, "f.yaml:3: connectors.one.url: is missing"},
 		"value without a key": {"", "", errors.New("x509: cannot be"), 0, "f.yaml:3: connectors.one: x509: cannot be"},
