@@ -41,7 +41,22 @@ type Holder struct {
 	Person  access.PersonID  // where the target knows it
 	Grant   access.RequestID // the grant that gave it, where the target keeps it
 	Ours    bool             // given by Elevate
+	How     How              // in which way they hold it, where the target tells
 }
+
+// How is a way in which somebody holds a role.
+type How string
+
+// The ways. The zero value is a target's that does not tell.
+const (
+	HeldForGood  How = "standing"    // until somebody takes it away
+	HeldForATime How = "active"      // until a time that the target keeps; by Elevate, or by activating it there
+	HeldOutside  How = "outside PIM" // given past the place where the target wants roles to be given
+	Eligible     How = "eligible"    // does not hold it, and may activate it at the target without Elevate
+)
+
+// Holds tells whether somebody on the list holds the role, and is not merely eligible for it at the target.
+func (h Holder) Holds() bool { return h.How != Eligible }
 
 // Capabilities is what approvers and operators should know of a target.
 type Capabilities struct {
@@ -76,6 +91,18 @@ type RoleChecker interface {
 // to take it away. They break nothing, but whoever steals the connector's credentials has them too.
 type SurplusLister interface {
 	Surplus(ctx context.Context) ([]string, error)
+}
+
+// Adviser is a connector that can tell what at its target is unwise, though nothing is missing for it to work.
+type Adviser interface {
+	Advice(ctx context.Context) ([]string, error)
+}
+
+// Extender is a connector that can move the end that the target keeps of what was given (Capabilities.NativeExpiry) to
+// the grant's new one. It gives nothing that is not there: an error of kind NotFound says that nothing of ours is. Without
+// it a grant at a target that ends access by itself cannot be extended.
+type Extender interface {
+	Extend(ctx context.Context, g access.Grant) (access.Receipt, error)
 }
 
 // Describe gives a connector's capabilities.

@@ -96,9 +96,16 @@ func (s *Service) extend(ctx context.Context, by access.Actor, id access.Request
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
+		receipt, err := s.prolong(ctx, rec, end)
+		if err != nil {
+			return Transition{}, err
+		}
 		t, err := move(rec, access.Extend, by, now, NoteExtended)
 		if err != nil {
 			return t, err
+		}
+		if receipt != nil {
+			t.Record.Receipt = receipt
 		}
 		t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end})
 		t.Record.NoticeAt = s.noticeAt(now, end)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elevate/connectors"
@@ -31,7 +32,8 @@ func (w *Sweeper) ask(ctx context.Context, role access.Role) ([]connectors.Holde
 		result = string(connectors.KindOf(err))
 	}
 	w.s.cfg.Metrics.ObserveConnectorCall(role.Connector, "holders", result, time.Since(began))
-	return holders, err
+	// Who may activate it at the target does not hold it.
+	return slices.DeleteFunc(holders, func(h connectors.Holder) bool { return !h.Holds() }), err
 }
 
 // look compares one target with the grants.

@@ -94,6 +94,7 @@ type Holder struct {
 	Person  *string `json:"person"`
 	Grant   *string `json:"grant"`
 	Ours    bool    `json:"ours"` // given by Elevate
+	How     *string `json:"how"`  // standing, active, outside PIM, or eligible: does not hold it, and may activate it there
 }
 
 // Holders is who holds a role.
@@ -119,7 +120,7 @@ func (a *API) holders(ctx context.Context, c *call) (*response, error) {
 func holdersOf(held []connectors.Holder) []Holder {
 	out := make([]Holder, len(held))
 	for i, h := range held {
-		out[i] = Holder{Account: h.Account, Person: text(string(h.Person)), Grant: text(string(h.Grant)), Ours: h.Ours}
+		out[i] = Holder{Account: h.Account, Person: text(string(h.Person)), Grant: text(string(h.Grant)), Ours: h.Ours, How: text(string(h.How))}
 	}
 	return out
 }
