@@ -164,6 +164,7 @@ func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[s
 		before := c.problems
 		c.roles(ctx, cfg, name, made[name])
 		c.surplus(ctx, what, made[name])
+		c.advice(ctx, what, made[name])
 		if c.problems == before {
 			c.ok(what, "%s", cfg.Connectors[name].Type)
 		}
@@ -203,6 +204,25 @@ func (c *checker) surplus(ctx context.Context, what string, made connectors.Conn
 	}
 	for _, r := range rights {
 		c.warn(what, "superfluous: "+r)
+	}
+}
+
+// advice tells what is unwise at the target, where the connector can.
+func (c *checker) advice(ctx context.Context, what string, made connectors.Connector) {
+	adviser, ok := made.(connectors.Adviser)
+	if !ok {
+		return
+	}
+	var advice []string
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		advice, err = adviser.Advice(ctx)
+		return err
+	})
+	if err != nil {
+		c.problem(what, err)
+	}
+	for _, a := range advice {
+		c.warn(what, a)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"elevate/cmd/internal/config"
 	"elevate/connectors"
 	"elevate/connectors/demo"
+	"elevate/connectors/entra"
 	"elevate/connectors/postgres"
 	"elevate/connectors/webhook"
 )
@@ -12,6 +13,7 @@ import (
 func connectorTypes() map[string]config.ConnectorType {
 	return map[string]config.ConnectorType{
 		"demo":     made(demo.New),
+		"entra":    made(entra.New),
 		"postgres": made(postgres.New),
 		"webhook":  made(webhook.New),
 	}
