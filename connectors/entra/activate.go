@@ -78,12 +78,12 @@ func (c *Connector) fits(ctx context.Context, s *session, p pim, r right, princi
 			return end, err
 		}
 	}
-	grace := c.cfg.Grace
-	if found.longest > 0 {
-		grace = min(grace, found.longest-end.Sub(now))
+	// Whole seconds; up, so that it is not before our own end, unless the settings leave no room for that.
+	end = end.Add(c.cfg.Grace).Add(time.Second - time.Nanosecond).Truncate(time.Second)
+	if limit := now.Add(found.longest).Truncate(time.Second); found.longest > 0 && end.After(limit) {
+		end = limit
 	}
-	// Graph keeps whole seconds; up, so that it is never before our own end.
-	return end.Add(grace).Add(time.Second - time.Nanosecond).Truncate(time.Second), nil
+	return end, nil
 }
 
 // order sends, and reads back what came of it. Entra's "created" is no success: it may still be at work, or refuse.

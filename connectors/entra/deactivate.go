@@ -67,7 +67,7 @@ func (c *Connector) take(ctx context.Context, s *session, p pim, principal strin
 	switch {
 	case says(err, "ActiveDurationTooShort"):
 		return false, c.tooYoung(s, seen)
-	case says(err, "RoleAssignmentDoesNotExist"):
+	case says(err, "RoleAssignmentDoesNotExist", "SubjectNotFound"): // or the user is no more
 		return seen.ours != nil, nil
 	case err != nil:
 		if seen.ours != nil {

@@ -47,14 +47,16 @@ type held struct {
 	end       time.Time // zero: none
 }
 
+// rounding is how much earlier an end may be that Entra has rounded.
+const rounding = 2 * time.Second
+
 // lasts tells whether it goes on until a time by itself.
-func (h held) lasts(until time.Time) bool { return h.end.IsZero() || !h.end.Before(until) }
+func (h held) lasts(until time.Time) bool { return h.end.IsZero() || h.end.After(until.Add(-rounding)) }
 
 // asked is a request for an assignment.
 type asked struct {
-	id, schedule, principal string
-	action, status, why     string
-	created                 time.Time
+	id, schedule        string
+	action, status, why string
 }
 
 // Entra's words for what a request may ask.

@@ -74,8 +74,8 @@ func (p *rolePIM) asked(ctx context.Context, principal string) ([]asked, error) 
 
 func roleAsked(v models.UnifiedRoleAssignmentScheduleRequestable) asked {
 	a := asked{
-		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()), principal: text(v.GetPrincipalId()),
-		status: text(v.GetStatus()), why: text(v.GetJustification()), created: moment(v.GetCreatedDateTime()),
+		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
+		status: text(v.GetStatus()), why: text(v.GetJustification()),
 	}
 	if action := v.GetAction(); action != nil {
 		a.action = action.String()

@@ -128,7 +128,7 @@ func (f *Tenant) refuses(in ask) string {
 		return refused + `["MfaRule"]`
 	case slices.Contains(rules.Enabled, "Ticketing") && in.TicketInfo.TicketNumber == "":
 		return refused + `["TicketingRule"]`
-	case rules.Longest != "" && lasts > days(rules.Longest)+time.Second:
+	case rules.Longest != "" && lasts > days(rules.Longest):
 		return refused + `["ExpirationRule"]`
 	}
 	return ""
