@@ -69,6 +69,27 @@ func TestChecksRefuseWhatIsReachedThroughOthers(t *testing.T) {
 	}
 }
 
+func TestChecksRefuseWhateverElseNeedsTheGraphSDK(t *testing.T) {
+	t.Parallel()
+	pkg := func(name string, imports, tests []string) listed {
+		return listed{ImportPath: module + name, Imports: imports, XTestImports: tests}
+	}
+	got := checkSDK([]listed{
+		pkg("connectors/entra", []string{"github.com/microsoftgraph/msgraph-sdk-go/models"}, []string{"elevate/connectors/entra"}),
+		pkg("cmd/elevate", []string{"elevate/connectors/entra"}, nil),
+		pkg("bot", []string{"elevate/bot/loop"}, nil),
+		pkg("bot/loop", []string{"elevate/bot", "elevate/workflows"}, nil),
+		pkg("workflows", []string{"fmt"}, []string{"elevate/connectors/entra"}),
+		pkg("cmd/bench", []string{"elevate/cmd/wiring"}, nil),
+		pkg("cmd/wiring", []string{"elevate/connectors/entra"}, nil),
+	})
+	want := []string{"workflows needs the Graph SDK by elevate/connectors/entra", "cmd/bench needs the Graph SDK by elevate/cmd/wiring",
+		"cmd/wiring needs the Graph SDK by elevate/connectors/entra"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestChecksRefuseBrokenSources(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -86,7 +86,7 @@ func homes() map[string][]string {
 		"github.com/santhosh-tekuri":    {},
 		"pgregory.net/rapid":            {},
 		"go.uber.org/goleak":            {},
-		"github.com/microsoft/kiota":    {"connectors/entra"},
+		"github.com/microsoft":          {"connectors/entra"},
 	}
 }
 
@@ -122,6 +122,8 @@ type listed struct {
 	Doc        string
 	GoFiles    []string
 	Imports    []string
+
+	TestImports, XTestImports []string
 }
 
 // checkPackages gives every import that goes the wrong way, and packages that are not what their place says.
@@ -216,6 +218,46 @@ func checkWeight(imports map[string][]string) []string {
 	return faults
 }
 
+// sdk is the connector that Microsoft's Graph SDK comes with. Compiling that takes minutes and gigabytes, so nothing but
+// the program that serves needs it, tests included.
+const sdk = "connectors/entra"
+
+// checkSDK gives the packages that depend on the Graph SDK and should not.
+func checkSDK(pkgs []listed) []string {
+	imports := map[string][]string{}
+	for _, p := range pkgs {
+		imports[strings.TrimPrefix(p.ImportPath, module)] = p.Imports
+	}
+	seen := map[string]bool{}
+	var needs func(pkg string) bool
+	needs = func(pkg string) bool {
+		if pkg == sdk || strings.HasPrefix(pkg, "github.com/microsoftgraph/") {
+			return true
+		}
+		if done, ok := seen[pkg]; ok {
+			return done
+		}
+		seen[pkg] = false
+		for _, i := range imports[pkg] {
+			seen[pkg] = needs(strings.TrimPrefix(i, module)) || seen[pkg]
+		}
+		return seen[pkg]
+	}
+	var faults []string
+	for _, p := range pkgs {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if matchesAny([]string{sdk, "cmd/elevate"}, name) {
+			continue
+		}
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if needs(strings.TrimPrefix(i, module)) {
+				faults = append(faults, fmt.Sprintf("%s needs the Graph SDK by %s", name, i))
+			}
+		}
+	}
+	return faults
+}
+
 const maxLines = 500
 
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`)
@@ -263,7 +305,7 @@ func checkTop(entries []string) []string {
 
 func list(t *testing.T) []listed {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Doc,GoFiles,Imports", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -295,6 +337,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		t.Fatalf("go list tells of %d packages only", len(pkgs))
 	}
 	report(t, checkPackages(pkgs))
+	report(t, checkSDK(pkgs))
 }
 
 func TestSourcesAreFinishedAndShort(t *testing.T) {

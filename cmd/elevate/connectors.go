@@ -6,6 +6,7 @@ import (
 	"elevate/connectors/activedirectory"
 	"elevate/connectors/azure"
 	"elevate/connectors/demo"
+	"elevate/connectors/entra"
 	"elevate/connectors/postgres"
 	"elevate/connectors/webhook"
 	"elevate/workflows"
@@ -18,6 +19,7 @@ func connectorTypes() map[string]config.ConnectorType {
 		"azure":           made(azure.New),
 		"bundle":          made(func(struct{}) (*workflows.Bundle, error) { return workflows.NewBundle(), nil }),
 		"demo":            made(demo.New),
+		"entra":           made(entra.New),
 		"postgres":        made(postgres.New),
 		"webhook":         made(webhook.New),
 	}

@@ -18,12 +18,17 @@ type tenant struct {
 	*e2etest.Playground
 	bot   *e2etest.Bot
 	judge *judge
+	// extra is configuration of connectors and roles beside the judge's, and of Ana's accounts there.
+	extra struct{ connectors, roles, ana string }
 }
 
 // openTenant starts everything. With a workspace the bot is in Slack too, which calls it at the address.
-func openTenant(t *testing.T, listen string, w *workspace) *tenant {
+func openTenant(t *testing.T, listen string, w *workspace, change ...func(*tenant)) *tenant {
 	t.Helper()
 	n := &tenant{T: t, judge: startJudge(t), Playground: e2etest.StartPlayground(t, listen, members...)}
+	for _, c := range change {
+		c(n)
+	}
 	n.bot = e2etest.StartBot(t, n.config(e2etest.StartRedis(t).URL(), listen, w), "TEAMS_SECRET="+teamsfake.ClientSecret)
 	n.bot.WaitReady()
 	n.Open()
@@ -54,14 +59,14 @@ teams:
   openid_metadata_url: %q
   token_url: %q
 people:
-  - {id: ana, name: Ana Lima, slack: U0ANA, teams: %s, groups: [sre]}
+  - {id: ana, name: Ana Lima, slack: U0ANA, teams: %s, groups: [sre]%s}
   - {id: bob, name: Bob Keller, slack: U0BOB, teams: %s, groups: [sre, sre-leads]}
   - {id: mei, name: Mei Tanaka, slack: U0MEI, teams: %s, groups: [sre-leads]}
 connectors:
   pg-prod: {type: webhook, url: %q, secret: %s}
-roles:
+%sroles:
   - {id: db-admin, title: Production database admin, connector: pg-prod, target: {role: db_admin}, labels: {env: prod, risk: high}}
-policies:
+%spolicies:
   - name: production
     match: role.labels.env == "prod"
     eligible: '"sre" in person.groups'
@@ -71,5 +76,6 @@ policies:
     channel: {%steams: %q}
 audit: {dir: audit}
 `, redis, listen, slack, teamsfake.AppID, teamsfake.TenantID, n.ServiceURL(), n.MetadataURL(), n.TokenURL(),
-		teamsfake.ObjectID("ana"), teamsfake.ObjectID("bob"), teamsfake.ObjectID("mei"), n.judge.url+"bot", judgeSecret, channel, teamsfake.Access)
+		teamsfake.ObjectID("ana"), n.extra.ana, teamsfake.ObjectID("bob"), teamsfake.ObjectID("mei"), n.judge.url+"bot", judgeSecret,
+		n.extra.connectors, n.extra.roles, channel, teamsfake.Access)
 }

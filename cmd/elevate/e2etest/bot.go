@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -121,6 +122,23 @@ func (b *Bot) Kill9() {
 		b.t.Fatalf("kill the bot: %v", err)
 	}
 	<-b.ended
+}
+
+// Memory is how much of the machine's memory the process has now (its resident set), in bytes.
+func (b *Bot) Memory() int64 {
+	b.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kilobytes); err == nil {
+			return kilobytes << 10
+		}
+	}
+	b.t.Fatalf("the system does not say how much memory the bot has:\n%s", status)
+	return 0
 }
 
 // Signal sends the process a signal, such as SIGSTOP, which pauses it, and SIGCONT.
