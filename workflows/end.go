@@ -61,9 +61,10 @@ func (s *Service) End(ctx context.Context, by access.Actor, id access.RequestID,
 }
 
 // Extend moves the end of a running grant by more, within the policy's bound on the whole. The holder and the
-// requester may, until its end has come.
-func (s *Service) Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
-	rec, err := s.extend(ctx, by, id, more)
+// requester may, until its end has come. Where the policy asks for a second factor to ask for the role, it takes proof of
+// one too.
+func (s *Service) Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration, proof access.Secret) (*access.Record, error) {
+	rec, err := s.extend(ctx, by, id, more, s.proofBy(by, proof))
 	if !errors.Is(err, ErrGuard) {
 		return rec, err
 	}
@@ -80,7 +81,7 @@ func tooLate(rec *access.Record) *access.Refusal {
 		Text: fmt.Sprintf("The time of request %s is up, and the access is being taken away. Make a new request with `/elevate %s`.", rec.ID, rec.Role.ID)}
 }
 
-func (s *Service) extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
+func (s *Service) extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration, proof *proof) (*access.Record, error) {
 	return s.change(ctx, by, id, "extend", func(rec *access.Record) (Transition, error) {
 		now := s.now().UTC()
 		if refusal := s.mayExtend(ctx, by.Person, rec, now); refusal != nil {
@@ -96,11 +97,19 @@ func (s *Service) extend(ctx context.Context, by access.Actor, id access.Request
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
+		act := access.Act{Verb: string(access.Extend), Request: rec.ID, Subject: rec.Digest() + " to " + stamp(end)}
+		method, err := proof.of(ctx, s.stepUp(rec).Request, act)
+		if err != nil {
+			return Transition{}, err
+		}
 		t, err := move(rec, access.Extend, by, now, NoteExtended)
 		if err != nil {
 			return t, err
 		}
-		t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end})
+		t.Record.Extensions = append(t.Record.Extensions, access.Extension{By: by, At: now, From: rec.EndsAt, To: end, Method: method})
+		if method != access.NoFactor {
+			t.detail(map[string]string{"method": string(method)})
+		}
 		t.Record.NoticeAt = s.noticeAt(now, end)
 		t.until(end, s.cfg.OverdueAfter)
 		t.Notes[0].EndsAt = end
