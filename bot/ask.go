@@ -22,6 +22,7 @@ type draft struct {
 	durationText  string // where what was typed is no duration
 	justification string
 	ticket        string
+	code          access.Secret
 	note          []Span // said on top of the form: what is missing or wrong
 }
 
@@ -135,7 +136,7 @@ func (b *Bot) submit(ctx context.Context, who Who, p access.Person, d draft) (An
 		return Answer{}, err
 	}
 	if r == nil {
-		r, err = b.cfg.Service.Submit(ctx, who.actor(p), workflows.Ask{Role: d.role, Duration: d.duration, Justification: d.justification, Ticket: d.ticket})
+		r, err = b.cfg.Service.Submit(ctx, who.actor(p), workflows.Ask{Role: d.role, Duration: d.duration, Justification: d.justification, Ticket: d.ticket, Proof: d.code})
 		if err != nil {
 			return Answer{}, err
 		}
@@ -236,6 +237,9 @@ func (b *Bot) requestForm(o workflows.Offer, d draft) Answer {
 	if o.TicketPattern != "" {
 		f.Inputs = append(f.Inputs, Input{Name: "ticket", Kind: Line, Label: "Ticket", Text: clip(oneLine(d.ticket), 200), MaxLength: 200,
 			Hint: clip("Must match "+strings.TrimSuffix(strings.TrimPrefix(o.TicketPattern, "^"), "$")+".", 150)})
+	}
+	if o.StepUp.Request != access.NoFactor {
+		f.Inputs = append(f.Inputs, codeInput())
 	}
 	return opened(f)
 }

@@ -16,7 +16,7 @@ type Verbs interface {
 	Decide(ctx context.Context, by access.Actor, id access.RequestID, d workflows.Decision) (*access.Record, error)
 	Cancel(ctx context.Context, by access.Actor, id access.RequestID) (*access.Record, error)
 	End(ctx context.Context, by access.Actor, id access.RequestID, reason string) (*access.Record, error)
-	Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error)
+	Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration, proof access.Secret) (*access.Record, error)
 	Request(ctx context.Context, viewer access.PersonID, id access.RequestID) (*access.Record, error)
 	Requests(ctx context.Context, viewer access.PersonID, q workflows.Query) ([]*access.Record, string, error)
 	Parts(ctx context.Context, bundle *access.Record) (map[access.RoleID]*access.Record, error)
@@ -32,6 +32,8 @@ type Verbs interface {
 type Config struct {
 	Service   Verbs               // required
 	Directory workflows.Directory // required
+	// Factors are people's second factors, for /elevate mfa. Nil: there are none here.
+	Factors Factors
 	// Channel is where the messages of a policy's requests go in a chat; empty: nowhere there. Nil: nowhere.
 	Channel func(policy, chat string) string
 	// Chats are those that people use. Where there are several, cards say in which of them somebody decided.

@@ -23,6 +23,9 @@ type Card struct {
 	// differently to several people, it shows to each of Viewers what Bot.View gives for them.
 	Request access.RequestID
 	Viewers []access.PersonID
+	// Once marks a card that is shown when it is made and never again, for what it holds: a chat that keeps its answers,
+	// to give them again, keeps SaysOnce in its place.
+	Once bool
 }
 
 // Part is one piece of a card: Text, Facts, Quote, Buttons, Item, Heading or Divider.
@@ -176,6 +179,8 @@ type Button struct {
 	Confirm *Confirm
 	// Speak is what a screen reader says instead of the label, at most 75 characters.
 	Speak string
+	// Link is an address that the button opens in a browser; it has no Action then.
+	Link access.Secret
 }
 
 // Confirm asks once more before a click counts. Limits are Slack's: title 100, text 300, buttons 30 characters.
@@ -191,7 +196,16 @@ const (
 	FormRequest FormName = "request"
 	FormDeny    FormName = "deny"
 	FormExtend  FormName = "extend"
+	FormApprove FormName = "approve" // asks for a code
+	// Those of /elevate mfa ask for a code, and two of them whose factor it is about.
+	FormReplace FormName = "mfa-replace"
+	FormRemove  FormName = "mfa-remove"
+	FormConfirm FormName = "mfa-confirm"
+	FormReset   FormName = "mfa-reset"
 )
+
+// InputCode is the input that a code of somebody's second factor is typed into. See Filled.
+const InputCode = "code"
 
 // Form is a dialog to fill in.
 type Form struct {
@@ -212,9 +226,10 @@ const (
 	Area                    // several lines
 	Choice                  // one of Options, at most ten
 	Search                  // one of very many, found by typing; see Bot.Suggest
+	Code                    // six digits, good once: never shown again, kept or logged
 )
 
-// Input is one question of a form. Its Name is one of role, duration, justification, ticket, reason, for.
+// Input is one question of a form. Its Name is one of role, duration, justification, ticket, reason, for, code.
 type Input struct {
 	Name      string
 	Kind      InputKind

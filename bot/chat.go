@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"elevate/workflows/access"
@@ -28,7 +29,21 @@ type Submission struct {
 	Form    FormName
 	Request access.RequestID
 	Values  map[string]string
+	// Code is what was typed into the input of that name, which is empty in Values.
+	Code access.Secret
 }
+
+// Filled is a form that was sent off, with the code taken out of its values: whatever shows, keeps or logs them has none.
+func Filled(form FormName, request access.RequestID, values map[string]string) Submission {
+	s := Submission{Form: form, Request: request, Values: maps.Clone(values)}
+	if code, asked := values[InputCode]; asked {
+		s.Code, s.Values[InputCode] = access.NewSecret(code), ""
+	}
+	return s
+}
+
+// SaysOnce stands in the place of an answer that is shown once, where it is asked for again.
+const SaysOnce = "This was shown already, and is not shown twice. Ask for a new one with /elevate mfa."
 
 // Answer is what the person who did something sees, alone.
 type Answer struct {

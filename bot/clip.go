@@ -245,7 +245,7 @@ func size(p Part) int {
 func buttonsSize(buttons []Button) int {
 	n := 0
 	for _, b := range buttons {
-		n += runes(b.Label) + runes(b.Speak) + len(b.Request)
+		n += runes(b.Label) + runes(b.Speak) + len(b.Request) + len(b.Link.Reveal())
 		if b.Confirm != nil {
 			n += runes(b.Confirm.Title) + runes(b.Confirm.Text) + runes(b.Confirm.Yes) + runes(b.Confirm.No)
 		}

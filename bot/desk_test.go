@@ -127,7 +127,7 @@ func (d *desk) End(_ context.Context, _ access.Actor, id access.RequestID, reaso
 	return d.act("end "+reason, id)
 }
 
-func (d *desk) Extend(_ context.Context, _ access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
+func (d *desk) Extend(_ context.Context, _ access.Actor, id access.RequestID, more time.Duration, _ access.Secret) (*access.Record, error) {
 	return d.act("extend "+more.String(), id)
 }
 

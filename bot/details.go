@@ -3,6 +3,7 @@ package bot
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"elevate/workflows"
@@ -76,7 +77,7 @@ func (v view) moments() []moment {
 	if v.Found() {
 		word = "Found at the target by "
 	}
-	m := []moment{{at: v.SubmittedAt, spans: say(word, v.who(v.Requester), via(v.By))}}
+	m := []moment{{at: v.SubmittedAt, spans: say(word, v.who(v.Requester), viaFactor(v.By, string(v.Method)))}}
 	for _, d := range v.Decisions {
 		word := "Approved by "
 		if d.Verdict == access.Deny {
@@ -90,7 +91,7 @@ func (v view) moments() []moment {
 		if d.By.Person == access.System {
 			quote = ""
 		}
-		m = append(m, moment{d.At, say(word, v.approver(d.By.Person), stage, via(d.By)), quote})
+		m = append(m, moment{d.At, say(word, v.approver(d.By.Person), stage, viaFactor(d.By, d.Method)), quote})
 	}
 	if !v.ActivatedAt.IsZero() {
 		word := "Active: the target gave the access"
@@ -100,7 +101,7 @@ func (v view) moments() []moment {
 		m = append(m, moment{at: v.ActivatedAt, spans: say(word)})
 	}
 	for _, e := range v.Extensions {
-		m = append(m, moment{at: e.At, spans: say("Extended by ", v.who(e.By.Person), " by ", howLong(e.To.Sub(e.From)), ", to ", When(e.To, DateTime))})
+		m = append(m, moment{at: e.At, spans: say("Extended by ", v.who(e.By.Person), viaFactor(access.Actor{}, string(e.Method)), " by ", howLong(e.To.Sub(e.From)), ", to ", When(e.To, DateTime))})
 	}
 	if v.Closed != nil && v.State != access.Denied && !v.Found() {
 		word := map[access.State]string{access.Cancelled: "Cancelled by ", access.Lapsed: "Lapsed, seen by ", access.Failed: "Failed, seen by "}[v.State]
@@ -125,6 +126,19 @@ func via(a access.Actor) string {
 		return " (API)"
 	}
 	return " (" + oneLine(a.Via) + ")"
+}
+
+// viaFactor says which way somebody came, and what vouched for them beside it.
+func viaFactor(a access.Actor, method string) string {
+	factor := map[access.Method]string{access.TOTP: "code of an authenticator app", access.WebAuthn: "security key"}[access.Method(method)]
+	way := strings.TrimSuffix(strings.TrimPrefix(via(a), " ("), ")")
+	switch {
+	case factor == "":
+		return via(a)
+	case way == "":
+		return " (with a " + factor + ")"
+	}
+	return " (" + way + ", with a " + factor + ")"
 }
 
 func (v view) timeline() []Part {

@@ -69,10 +69,14 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 		return b.private("refused", "The policy leaves no time to extend this by."), nil
 	}
 	in.Initial = &in.Options[0]
+	inputs := []Input{in}
+	if r.StepUp.Stricter(o.StepUp).Request != access.NoFactor {
+		inputs = append(inputs, codeInput())
+	}
 	return opened(Form{
 		Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id,
 		Intro:  []Part{Text{Spans: say(v.roleSpans(), " ends ", When(r.EndsAt, DateTime), ".")}},
-		Inputs: []Input{in},
+		Inputs: inputs,
 	}), nil
 }
 
@@ -93,6 +97,10 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 		answer, err = b.deny(ctx, who, p, s)
 	case FormExtend:
 		answer, err = b.submitExtend(ctx, who, p, s)
+	case FormApprove:
+		answer, err = b.submitApprove(ctx, who, p, s)
+	case FormReplace, FormRemove, FormConfirm, FormReset:
+		answer, err = b.submitFactor(ctx, who, p, s)
 	default:
 		return b.private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
 	}
@@ -100,6 +108,9 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 	case err == nil:
 		return answer
 	case errors.Is(err, access.ErrInvalid):
+		if fields := fieldsOf(err); fields[InputCode] != "" {
+			return Answer{Errors: fields}
+		}
 		return Answer{Errors: map[string]string{field: unmarked(b.excuse(err, who, string(s.Form)))}}
 	}
 	return b.refused(ctx, who, p, s.Request, err, string(s.Form))
@@ -111,6 +122,7 @@ func (b *Bot) submitRequest(ctx context.Context, who Who, p access.Person, s Sub
 	if wrong != nil {
 		return Answer{Errors: wrong}
 	}
+	d.code = s.Code
 	answer, err := b.submit(ctx, who, p, d)
 	if err == nil {
 		return answer
@@ -129,7 +141,7 @@ func (b *Bot) submitRequest(ctx context.Context, who Who, p access.Person, s Sub
 // shownAt moves problems with inputs that the form does not have to one that it has.
 func shownAt(problems, values map[string]string) map[string]string {
 	shown := map[string]string{}
-	for _, field := range []string{"role", "duration", "justification", "ticket", "start", "for", "reason", ""} {
+	for _, field := range []string{"role", "duration", "justification", "ticket", "start", "for", "reason", InputCode, ""} {
 		text, ok := problems[field]
 		if !ok {
 			continue
@@ -172,7 +184,11 @@ func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer {
 	if sorry != nil {
 		return Answer{Card: sorry}
 	}
-	if s.Form != FormRequest {
+	switch s.Form {
+	case FormRequest:
+	case FormApprove, FormReplace, FormRemove, FormConfirm, FormReset:
+		return b.codeAgain(ctx, who, p, s)
+	default:
 		return b.private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
 	}
 	d, _ := drafted(s)
@@ -199,5 +215,5 @@ func (b *Bot) submitExtend(ctx context.Context, who Who, p access.Person, s Subm
 	if !ok {
 		return Answer{}, &access.Refusal{Kind: access.ErrInvalid, Code: "bad_duration", Field: "duration", Text: "Write a length of time like 30m, 1h30m or 2 hours."}
 	}
-	return b.extend(ctx, who, p, s.Request, more)
+	return b.extend(ctx, who, p, s.Request, more, s.Code)
 }

@@ -113,7 +113,7 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 	case verbRequest:
 		return b.typedRequest(ctx, who, p, c)
 	case verbHelp:
-		return Answer{Card: ptr(helpCard(who.Chat))}, nil
+		return Answer{Card: ptr(helpCard(who.Chat, b.cfg.Factors != nil))}, nil
 	case verbMine:
 		return b.mineAnswer(ctx, who, p, nil)
 	case verbRoles:
@@ -122,7 +122,7 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 	case verbReview:
 		return b.private("missing", "Reviews are not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
 	case verbMFA:
-		return b.private("missing", "A second factor in chat is not part of this version of Elevate. ", Mono("/elevate help"), " lists what is."), nil
+		return b.mfa(ctx, who, p, c.text)
 	}
 	if c.id == "" {
 		return b.whichRequest(ctx, who, p, c)
@@ -156,7 +156,11 @@ func (b *Bot) act(ctx context.Context, who Who, p access.Person, c command) (Ans
 		if !c.timed || c.duration <= 0 {
 			return b.openExtend(ctx, p, c.id)
 		}
-		return b.extend(ctx, who, p, c.id, c.duration)
+		answer, err := b.extend(ctx, who, p, c.id, c.duration, access.Secret{})
+		if access.AsksProof(err) { // a code is never typed where others might read it
+			return b.openExtend(ctx, p, c.id)
+		}
+		return answer, err
 	}
 	// Approve and deny are never done from a typed line: the buttons show what is being decided.
 	answer, err := b.details(ctx, p, c.id)
@@ -264,6 +268,9 @@ func (b *Bot) View(ctx context.Context, who Who, id access.RequestID) *Card {
 // approve says nothing to the approver where the message itself will show it.
 func (b *Bot) approve(ctx context.Context, who Who, p access.Person, id access.RequestID, onMessage bool) (Answer, error) {
 	r, err := b.cfg.Service.Decide(ctx, who.actor(p), id, workflows.Decision{Verdict: access.Approve})
+	if access.AsksProof(err) {
+		return b.openApprove(ctx, p, id)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -296,8 +303,8 @@ func (b *Bot) end(ctx context.Context, who Who, p access.Person, id access.Reque
 	return b.private("done", "The access is being taken away. You are told when the target was read back."), nil
 }
 
-func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.RequestID, more time.Duration) (Answer, error) {
-	r, err := b.cfg.Service.Extend(ctx, who.actor(p), id, more)
+func (b *Bot) extend(ctx context.Context, who Who, p access.Person, id access.RequestID, more time.Duration, code access.Secret) (Answer, error) {
+	r, err := b.cfg.Service.Extend(ctx, who.actor(p), id, more, code)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -312,11 +319,12 @@ func calling(chat string) string {
 	return "/elevate"
 }
 
-// helpCard lists the commands.
-func helpCard(chat string) Card {
+// helpCard lists the commands, with those of second factors where there are any.
+func helpCard(chat string, factors bool) Card {
 	c := Card{Name: "help", Title: "Elevate", Summary: "How to get a role for a short time."}
 	c.Parts = []Part{Text{Spans: say("Get a role for a short time: ask, somebody approves, and it is taken away by itself.")}}
-	for _, l := range []struct{ command, says string }{
+	type line struct{ command, says string }
+	lines := []line{
 		{"", "open the form"},
 		{" ROLE 1h why you need it", "ask at once; a ticket goes before the reason"},
 		{" mine", "what you hold and what you asked for"},
@@ -325,8 +333,11 @@ func helpCard(chat string) Card {
 		{" end ID", "give access back early"},
 		{" extend ID 30m", "keep it longer, as far as policy allows"},
 		{" cancel ID", "take a request back"},
-		{" help", "this list"},
-	} {
+	}
+	if factors {
+		lines = append(lines, line{" mfa", "your second factor"})
+	}
+	for _, l := range append(lines, line{" help", "this list"}) {
 		c.Parts = append(c.Parts, Item{Spans: say(Mono(calling(chat)+l.command), " – ", l.says)})
 	}
 	if chat == "teams" {

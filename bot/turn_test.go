@@ -145,7 +145,7 @@ func TestUnknownWordsAreAnsweredWithWhatWasMeant(t *testing.T) {
 		"prod-db":                 {"There is no role or command “prod-db”. Did you mean `prod-db-admin`?"},
 		"xyzzy":                   {"There is no role or command “xyzzy”", "`/elevate roles`", "`/elevate help`"},
 		"review":                  {"Reviews are not part of this version"},
-		"mfa":                     {"not part of this version"},
+		"mfa":                     {"Second factors are not set up here"},
 		"show":                    {"Which request?", "/elevate show ID"},
 		"end prod-db-admin":       {"“prod-db-admin” is not the id of a request"},
 		"show 07kq4-00000":        {"There is no request 07kq4-00000"},

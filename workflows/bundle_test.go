@@ -116,7 +116,7 @@ func TestABundleGivesAllOfItsPartsAndEndsEachOfThem(t *testing.T) {
 			t.Errorf("part %d has the events %s", i, got)
 		}
 	}
-	if _, err := b.service.Extend(t.Context(), by("ana"), rec.Parts[0].ID, time.Hour); err == nil {
+	if _, err := b.service.Extend(t.Context(), by("ana"), rec.Parts[0].ID, time.Hour, access.Secret{}); err == nil {
 		t.Error("a part was extended by itself")
 	}
 	b.clock.Advance(rec.EndsAt.Sub(b.clock.Now()))

@@ -20,6 +20,7 @@ type Offer struct {
 	TicketPattern string // empty: no ticket is asked for
 	MinLength     int    // of the justification, in characters
 	MaxLength     int
+	StepUp        access.StepUp // which acts ask for a second factor
 	Stages        []access.Stage
 	Capabilities  connectors.Capabilities
 	// HeldBesides is when a sweep last saw that the person holds the role by nothing that Elevate gave: a request gives

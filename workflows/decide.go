@@ -20,6 +20,7 @@ func (s *Service) Decide(ctx context.Context, by access.Actor, id access.Request
 		d.Method = "session"
 	}
 	d.Reason = policy.CleanText(d.Reason)
+	proof := s.proofBy(by, d.Proof)
 	rec, err := s.change(ctx, by, id, string(d.Verdict), func(rec *access.Record) (Transition, error) {
 		if d.Verdict != access.Approve && d.Verdict != access.Deny {
 			return Transition{}, fmt.Errorf("a decision must approve or deny, not %q", d.Verdict)
@@ -32,6 +33,16 @@ func (s *Service) Decide(ctx context.Context, by access.Actor, id access.Request
 			return Transition{}, refusal
 		}
 		said := access.Decision{Verdict: d.Verdict, By: by, At: now, Stage: rec.Stage, Reason: d.Reason, Method: d.Method}
+		if d.Verdict == access.Approve {
+			act := access.Act{Verb: string(access.Approve), Request: rec.ID, Subject: rec.Digest()}
+			method, err := proof.of(ctx, s.stepUp(rec).Approve, act)
+			if err != nil {
+				return Transition{}, err
+			}
+			if method != access.NoFactor {
+				said.Method, said.Act = string(method), act.Digest()
+			}
+		}
 		return s.decision(rec, said, now)
 	})
 	if err == nil {

@@ -180,7 +180,7 @@ func TestNobodyCanTurnWhatWasFound(t *testing.T) {
 		}
 		_, cancel := w.service.Cancel(t.Context(), by(who), id)
 		_, end := w.service.End(t.Context(), by(who), id, "")
-		_, extend := w.service.Extend(t.Context(), by(who), id, time.Hour)
+		_, extend := w.service.Extend(t.Context(), by(who), id, time.Hour, access.Secret{})
 		decide := w.decide(who, id, access.Approve)
 		for verb, err := range map[string]error{"cancel": cancel, "end": end, "extend": extend, "decide": decide} {
 			if err == nil {

@@ -61,9 +61,10 @@ func (s *Service) End(ctx context.Context, by access.Actor, id access.RequestID,
 }
 
 // Extend moves the end of a running grant by more, within the policy's bound on the whole. The holder and the
-// requester may, until its end has come.
-func (s *Service) Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
-	rec, err := s.extend(ctx, by, id, more)
+// requester may, until its end has come. Where the policy asks for a second factor to ask for the role, it takes proof of
+// one too.
+func (s *Service) Extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration, proof access.Secret) (*access.Record, error) {
+	rec, err := s.extend(ctx, by, id, more, s.proofBy(by, proof))
 	if !errors.Is(err, ErrGuard) {
 		return rec, err
 	}
@@ -80,7 +81,7 @@ func tooLate(rec *access.Record) *access.Refusal {
 		Text: fmt.Sprintf("The time of request %s is up, and the access is being taken away. Make a new request with `/elevate %s`.", rec.ID, rec.Role.ID)}
 }
 
-func (s *Service) extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration) (*access.Record, error) {
+func (s *Service) extend(ctx context.Context, by access.Actor, id access.RequestID, more time.Duration, proof *proof) (*access.Record, error) {
 	return s.change(ctx, by, id, "extend", func(rec *access.Record) (Transition, error) {
 		now := s.now().UTC()
 		if refusal := s.mayExtend(ctx, by.Person, rec, now); refusal != nil {
@@ -96,7 +97,17 @@ func (s *Service) extend(ctx context.Context, by access.Actor, id access.Request
 				Text: fmt.Sprintf("The policy allows %s in all for %s, so it can be extended by %s at most. Ask for that, or make a new request.",
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
-		return s.later(rec, by, end)
+		act := access.Act{Verb: string(access.Extend), Request: rec.ID, Subject: rec.Digest() + " to " + stamp(end)}
+		method, err := proof.of(ctx, s.stepUp(rec).Request, act)
+		if err != nil {
+			return Transition{}, err
+		}
+		t, err := s.later(rec, by, end)
+		if err == nil && method != access.NoFactor {
+			t.Record.Extensions[len(t.Record.Extensions)-1].Method = method
+			t.detail(map[string]string{"method": string(method)})
+		}
+		return t, err
 	})
 }
 

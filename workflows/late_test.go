@@ -23,7 +23,7 @@ func TestAGrantWhoseEndHasComeIsNotExtended(t *testing.T) {
 		if rec.State != access.Active || !rec.Ending(time.Now()) {
 			t.Fatalf("it is %s, ending %v", rec.State, rec.Ending(time.Now()))
 		}
-		_, err := w.service.Extend(t.Context(), by("ana"), id, time.Hour)
+		_, err := w.service.Extend(t.Context(), by("ana"), id, time.Hour, access.Secret{})
 		refusedWith(t, err, access.ErrConflict, "too_late")
 		if may := w.service.Allowed(t.Context(), "ana", rec); may.Extend || may.End {
 			t.Errorf("offered are %+v", may)
@@ -49,7 +49,7 @@ func TestAnExtensionThatLosesTheRaceAgainstTheEndIsRefusedInWords(t *testing.T) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = behind.Extend(t.Context(), by("ana"), id, time.Hour)
+		_, err = behind.Extend(t.Context(), by("ana"), id, time.Hour, access.Secret{})
 		refusedWith(t, err, access.ErrConflict, "too_late")
 	})
 }

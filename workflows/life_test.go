@@ -221,13 +221,13 @@ func TestExtendingMovesTheEndWithinTheBound(t *testing.T) {
 	w := newWorld(t)
 	w.run()
 	rec := w.active("ana", "db-admin")
-	_, err := w.service.Extend(t.Context(), by("ben"), rec.ID, time.Hour)
+	_, err := w.service.Extend(t.Context(), by("ben"), rec.ID, time.Hour, access.Secret{})
 	refusedWith(t, err, access.ErrNotAllowed, "not_yours")
-	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 5*time.Hour+time.Second)
+	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 5*time.Hour+time.Second, access.Secret{})
 	refusedWith(t, err, access.ErrInvalid, "too_long")
-	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, -time.Hour)
+	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, -time.Hour, access.Secret{})
 	refusedWith(t, err, access.ErrInvalid, "bad_duration")
-	if _, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 5*time.Hour); err != nil {
+	if _, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 5*time.Hour, access.Secret{}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Advance(6*time.Hour - time.Millisecond)

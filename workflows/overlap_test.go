@@ -55,7 +55,7 @@ func (l *life) act() {
 		l.ask()
 	case 4, 5:
 		l.any(func(rec *access.Record) error {
-			_, err := l.service.Extend(l.t.Context(), by("ana"), rec.ID, time.Duration(1+l.rand.IntN(90))*time.Minute)
+			_, err := l.service.Extend(l.t.Context(), by("ana"), rec.ID, time.Duration(1+l.rand.IntN(90))*time.Minute, access.Secret{})
 			return err
 		})
 	case 6:

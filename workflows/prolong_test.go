@@ -66,7 +66,7 @@ func expiringWorld(t *testing.T) (*world, *expiring) {
 
 func extend(t *testing.T, w *world, id access.RequestID) *access.Record {
 	t.Helper()
-	rec, err := w.service.Extend(t.Context(), by("ana"), id, time.Hour)
+	rec, err := w.service.Extend(t.Context(), by("ana"), id, time.Hour, access.Secret{})
 	if err != nil {
 		t.Fatal(err)
 	}

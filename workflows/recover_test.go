@@ -148,7 +148,7 @@ func liveLives(t *testing.T) *lives {
 		t.Fatal(err)
 	}
 	l.reaches(ended, access.Ended)
-	if _, err := l.service.Extend(t.Context(), by("ana"), extended, 2*time.Hour); err != nil {
+	if _, err := l.service.Extend(t.Context(), by("ana"), extended, 2*time.Hour, access.Secret{}); err != nil {
 		t.Fatal(err)
 	}
 	l.clock.Advance(31 * time.Minute)

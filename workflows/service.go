@@ -25,6 +25,8 @@ type Config struct {
 	Administrator func(access.Person) bool
 	// Auditor tells who may read every request and the audit log. Nil: administrators only.
 	Auditor func(access.Person) bool
+	// Factors are the second factors that policies may ask for. What is asked for and not among them is refused.
+	Factors map[access.Method]Factor
 	// AuditHealthy tells why evidence cannot be kept, or nil. Activations wait for it; endings do not. Nil: always well.
 	AuditHealthy func() error
 	// OverdueAfter is how long a deactivation may take before people are told. Zero: one minute.
@@ -108,6 +110,8 @@ type Decision struct {
 	Verdict access.Verdict
 	Reason  string
 	Method  string // how the approver was authenticated for it; empty: session
+	// Proof is of the approver's second factor, where the policy asks for one: a code.
+	Proof access.Secret
 }
 
 // May is what one person may do to a request now.
@@ -177,6 +181,9 @@ func journalled(t Transition) bool {
 
 // refuse records a "no" and hands it back. Errors that are no refusal pass through unrecorded.
 func (s *Service) refuse(ctx context.Context, by access.Actor, rec *access.Record, verb string, err error) error {
+	if access.AsksProof(err) { // a question back is no refusal
+		return err
+	}
 	code := ""
 	var one *access.Refusal
 	var many access.Problems
@@ -229,6 +236,7 @@ func (s *Service) offered(role access.Role, p *policy.Policy, eligible bool) Off
 		MinLength:     p.Rule().Justification.MinLength,
 		MaxLength:     p.Rule().Justification.MaxLength,
 		Stages:        p.Stages(),
+		StepUp:        p.StepUp(),
 		Capabilities:  s.capabilities(role),
 	}
 }

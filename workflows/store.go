@@ -148,7 +148,8 @@ const (
 	NoteEnded     NoteKind = "ended"
 	NoteRestored  NoteKind = "restored" // the store had lost it, and has it again from the audit log
 	NoteDigest    NoteKind = "digest"
-	NoteAlarm     NoteKind = "alarm" // how much is overdue at a connector; in steps, and when it is over
+	NoteFactor    NoteKind = "factor" // what happened to somebody's second factor
+	NoteAlarm     NoteKind = "alarm"  // how much is overdue at a connector; in steps, and when it is over
 )
 
 // Note is a thing to tell in chat about a topic (a request's id, or a digest's name). Notes of a topic are told in

@@ -19,6 +19,8 @@ type Ask struct {
 	Ticket        string
 	Start         time.Time       // zero: as soon as approved
 	For           access.PersonID // empty: for oneself
+	// Proof is of the requester's second factor, where the policy asks for one: a code.
+	Proof access.Secret
 }
 
 // farthestStart bounds how far ahead a request may be scheduled: eligibility and policy do not keep for longer.
@@ -57,6 +59,10 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 		return nil, s.refuse(ctx, by, rec, "submit", err)
 	}
 	if err := s.pending(ctx, rec); err != nil {
+		return nil, s.refuse(ctx, by, rec, "submit", err)
+	}
+	act := access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
+	if rec.Method, err = s.proofBy(by, ask.Proof).of(ctx, rec.StepUp.Request, act); err != nil {
 		return nil, s.refuse(ctx, by, rec, "submit", err)
 	}
 	for range attempts {
@@ -106,7 +112,7 @@ func (s *Service) draft(ctx context.Context, by access.Actor, ask Ask) (*access.
 		ask.Duration = pol.Default()
 	}
 	rec.Duration, rec.Ticket = ask.Duration, policy.CleanText(ask.Ticket)
-	rec.Justification, rec.Policy = policy.CleanText(ask.Justification), pol.Name()
+	rec.Justification, rec.Policy, rec.StepUp = policy.CleanText(ask.Justification), pol.Name(), pol.StepUp()
 	if !ask.Start.IsZero() {
 		rec.Start = ask.Start.UTC()
 	}
@@ -197,6 +203,9 @@ func submission(rec *access.Record) Transition {
 	}
 	if !rec.Start.IsZero() {
 		d["start"] = stamp(rec.Start)
+	}
+	if rec.Method != access.NoFactor {
+		d["method"] = string(rec.Method)
 	}
 	return Transition{
 		Arrow:  access.Submit,

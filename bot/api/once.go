@@ -26,7 +26,8 @@ const (
 
 // attempt is what the store keeps under a key.
 type attempt struct {
-	// Call is the hash of method, path and body: what the key was used for.
+	// Call is the hash of method, path and body, but for a code in it: what the key was used for. Six digits are soon
+	// found from their hash.
 	Call  string    `json:"call"`
 	Since time.Time `json:"since"`
 	// Answer is null while the first call is running.
@@ -44,7 +45,7 @@ func (a *API) once(ctx context.Context, who caller, r *http.Request, keys []stri
 		return nil, problem(http.StatusBadRequest, "bad_key", fmt.Sprintf("Send one Idempotency-Key of 1 to %d characters.", longestKey))
 	}
 	key := "api:once:" + digest(who.token.name, keys[0])
-	mine := attempt{Call: digest(r.Method, r.URL.RequestURI(), string(body)), Since: a.cfg.Now().UTC()}
+	mine := attempt{Call: digest(r.Method, r.URL.RequestURI(), string(codeless(body))), Since: a.cfg.Now().UTC()}
 	for deadline := time.Now().Add(a.cfg.KeyWait); ; {
 		found, slot, err := a.begin(ctx, key, mine)
 		switch {
@@ -120,6 +121,20 @@ func (a *API) finish(ctx context.Context, slot string, mine attempt, res *respon
 
 // pollEvery is how often a call looks whether the first one with its key has its answer.
 const pollEvery = 20 * time.Millisecond
+
+// codeless is a body without the code in it.
+func codeless(body []byte) []byte {
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(body, &doc) != nil || doc[codeField] == nil {
+		return body
+	}
+	delete(doc, codeField)
+	out, err := json.Marshal(doc)
+	if err != nil { // it was JSON
+		return nil
+	}
+	return out
+}
 
 // digest hashes texts so that no two lists of them collide.
 func digest(texts ...string) string {

@@ -9,9 +9,12 @@ import (
 	"elevate/workflows/access"
 )
 
+// codeField carries a code of the caller's second factor, where the policy asks for one.
+const codeField = "code"
+
 // submit is POST /requests.
 func (a *API) submit(ctx context.Context, c *call) (*response, error) {
-	in, err := fields(c.body, "role", "duration", "justification", "ticket", "start", "for")
+	in, err := fields(c.body, "role", "duration", "justification", "ticket", "start", "for", codeField)
 	if err != nil {
 		return nil, err
 	}
@@ -22,6 +25,7 @@ func (a *API) submit(ctx context.Context, c *call) (*response, error) {
 		Ticket:        in.values["ticket"],
 		Start:         in.time("start"),
 		For:           access.PersonID(in.values["for"]),
+		Proof:         access.NewSecret(in.values[codeField]),
 	}
 	if err := errors.Join(in.err(), parameters(c.query, nil).err()); err != nil {
 		return nil, err
@@ -88,9 +92,15 @@ func verb(act func(ctx context.Context, c *call, in *input) (*access.Record, err
 
 // decide is POST /requests/{id}/approve and /deny.
 func (a *API) decide(v access.Verdict) endpoint {
+	known := []string{"reason"}
+	if v == access.Approve {
+		known = append(known, codeField)
+	}
 	return verb(func(ctx context.Context, c *call, in *input) (*access.Record, error) {
-		return a.cfg.Service.Decide(ctx, c.actor, c.id, workflows.Decision{Verdict: v, Reason: in.values["reason"], Method: "token"})
-	}, "reason")
+		return a.cfg.Service.Decide(ctx, c.actor, c.id, workflows.Decision{
+			Verdict: v, Reason: in.values["reason"], Method: "token", Proof: access.NewSecret(in.values[codeField]),
+		})
+	}, known...)
 }
 
 // cancel is POST /requests/{id}/cancel.
@@ -115,6 +125,6 @@ func (a *API) extend() endpoint {
 		if err := in.err(); err != nil {
 			return nil, err
 		}
-		return a.cfg.Service.Extend(ctx, c.actor, c.id, more)
-	}, "duration")
+		return a.cfg.Service.Extend(ctx, c.actor, c.id, more, access.NewSecret(in.values[codeField]))
+	}, "duration", codeField)
 }

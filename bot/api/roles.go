@@ -22,6 +22,7 @@ type Role struct {
 	Duration      DurationBounds    `json:"duration"`
 	Justification JustificationRule `json:"justification"`
 	Stages        []Stage           `json:"stages"`
+	StepUp        StepUp            `json:"step_up"`
 	Capabilities  Capabilities      `json:"capabilities"`
 }
 
@@ -37,6 +38,12 @@ type JustificationRule struct {
 	MinLength int     `json:"min_length"`
 	MaxLength int     `json:"max_length"`
 	Ticket    *string `json:"ticket"`
+}
+
+// StepUp is which acts take a code of a second factor: totp, or null for none.
+type StepUp struct {
+	Request *string `json:"request"`
+	Approve *string `json:"approve"`
 }
 
 // Capabilities are what the target can do about an end.
@@ -80,6 +87,7 @@ func roleOf(o workflows.Offer) Role {
 		Duration:      DurationBounds{Default: Duration(o.Default), Max: Duration(o.Max), Min: Duration(o.Capabilities.MinDuration)},
 		Justification: JustificationRule{MinLength: o.MinLength, MaxLength: o.MaxLength, Ticket: text(o.TicketPattern)},
 		Stages:        make([]Stage, len(o.Stages)),
+		StepUp:        StepUp{Request: text(string(o.StepUp.Request)), Approve: text(string(o.StepUp.Approve))},
 		Capabilities:  Capabilities{NativeExpiry: o.Capabilities.NativeExpiry, EndsSessions: o.Capabilities.EndsSessions, Tail: Duration(o.Capabilities.Tail)},
 	}
 	for i, s := range o.Stages {

@@ -120,7 +120,7 @@ func (c *Cast) End(_ context.Context, _ access.Actor, id access.RequestID, _ str
 }
 
 // Extend does nothing.
-func (c *Cast) Extend(_ context.Context, _ access.Actor, id access.RequestID, _ time.Duration) (*access.Record, error) {
+func (c *Cast) Extend(_ context.Context, _ access.Actor, id access.RequestID, _ time.Duration, _ access.Secret) (*access.Record, error) {
 	return c.record(id)
 }
 

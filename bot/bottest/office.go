@@ -19,6 +19,7 @@ import (
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
 	"elevate/workflows/policy"
+	"elevate/workflows/seal"
 )
 
 // The people of an office beside Ana and Ben, who may ask. Lea and Leo approve; Eve has an account in the chat, and the
@@ -27,6 +28,8 @@ const (
 	Lea = "lea"
 	Leo = "leo"
 	Eve = "eve"
+	// Root is an administrator.
+	Root = "root"
 )
 
 // crowd is how many people may approve vault-admin.
@@ -35,12 +38,16 @@ const crowd = 50
 // Office is a whole Elevate without a chat: the real verbs, runner, policy and store, a demo target, and a clock that
 // stands still until a story moves it.
 //
-// Its roles are db-admin (one of Lea and Leo approves; a ticket INC-… is asked for) and vault-admin (one of fifty).
+// Its roles are db-admin (one of Lea and Leo approves; a ticket INC-… is asked for), vault-admin (one of fifty) and
+// safe-admin, which is db-admin again, for a code of whoever asks and of whoever approves.
 type Office struct {
 	Bot       *bot.Bot
 	Store     *redis.Store
 	Service   *workflows.Service
 	Directory *directory.Directory
+	Factors   *Enrolments
+	// Codes seals what a chat must not keep in the clear.
+	Codes *seal.Box
 	// People have accounts in the chat. Eve is among them.
 	People []access.Person
 
@@ -105,13 +112,16 @@ func NewOffice(t T, s Stage) *Office {
 	for _, p := range problems {
 		t.Fatalf("policy %d, %s: %s", p.Rule, p.Key, p.Text)
 	}
+	o.openFactors(t, s.Name)
 	o.Service, err = workflows.New(workflows.Config{
-		Store: o.Store, Directory: o.Directory, Policies: set, Roles: roles, Now: o.Now, NoticeBefore: 10 * time.Minute,
+		Factors: map[access.Method]workflows.Factor{access.TOTP: o.Factors},
+		Store:   o.Store, Directory: o.Directory, Policies: set, Roles: roles, Now: o.Now, NoticeBefore: 10 * time.Minute,
 		Connectors: map[string]connectors.Connector{"demo": connector},
 	})
 	must(t, err)
 	o.Bot, err = bot.New(bot.Config{
 		Service: o.Service, Directory: o.Directory, Now: o.Now, Channel: func(string, string) string { return s.Channel },
+		Factors: o.Factors, Administrators: o.administrators,
 	})
 	must(t, err)
 	return o
@@ -160,6 +170,7 @@ func staff() []access.Person {
 		{ID: Lea, Name: "Lea Berg", Groups: []string{"leads"}},
 		{ID: Leo, Name: "Leo Diaz", Groups: []string{"leads"}},
 		{ID: Eve, Name: "Eve Stranger"},
+		{ID: Root, Name: "Root Keeper", Groups: []string{"admins"}},
 	}
 	for n := range crowd {
 		people = append(people, access.Person{ID: access.PersonID(one(n)), Name: fmt.Sprintf("One of Very Many Keepers %02d", n), Groups: []string{"keepers"}})
@@ -184,7 +195,11 @@ func catalogue() ([]access.Role, []policy.Rule) {
 	}
 	db, vault := rule("db", "leads"), rule("vault", "keepers")
 	db.Justification.Ticket = "INC-[0-9]+"
-	return []access.Role{role("db-admin", "Database admin", "db"), role("vault-admin", "Vault admin", "vault")}, []policy.Rule{db, vault}
+	safe := rule("safe", "leads")
+	safe.StepUp = policy.StepUp{Request: access.TOTP, Approve: access.TOTP}
+	safest := role("safe-admin", "Safe admin", "safe")
+	safest.Target["role"] = "db-admin"
+	return []access.Role{role("db-admin", "Database admin", "db"), role("vault-admin", "Vault admin", "vault"), safest}, []policy.Rule{db, vault, safe}
 }
 
 func must(t T, err error) {

@@ -274,6 +274,8 @@ func (p *paper) open(person string, f bot.Form) {
 			out.Values[in.Name] = before.Values[in.Name]
 		case in.Initial != nil:
 			out.Values[in.Name] = in.Initial.Value
+		case in.Text != "":
+			out.Values[in.Name] = in.Text
 		}
 	}
 	if p.flaw == "forms forget their request" {
@@ -350,7 +352,7 @@ func (p *paper) submission(person string) bot.Submission {
 			}
 		}
 	}
-	return bot.Submission{Form: p.about[person].Name, Request: p.about[person].Request, Values: values}
+	return bot.Filled(p.about[person].Name, p.about[person].Request, values)
 }
 
 func (p *paper) Send(person string) error {

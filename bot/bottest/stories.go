@@ -34,6 +34,8 @@ func stories() []story {
 		{"the Home page shows what is", homePage},
 		{"a chat that is down delays nothing and catches up", downForAWhile},
 		{"long words and many approvers", longAndMany},
+		{"asking takes a code", secondFactor},
+		{"approving takes a code", approvedWithCode},
 	}
 }
 

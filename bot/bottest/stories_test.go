@@ -86,6 +86,8 @@ func TestEveryFlawSpoilsItsStory(t *testing.T) {
 		{"pages are never brought up to date", "the Home page shows what is"},
 		{"down is final", "a chat that is down delays nothing and catches up"},
 		{"long words are cut", "long words and many approvers"},
+		{"complaints are lost", "asking takes a code"},
+		{"forms forget their request", "approving takes a code"},
 	} {
 		spoiled[test.story] = true
 		t.Run(test.flaw+"/"+test.story, func(t *testing.T) {

@@ -51,6 +51,9 @@ func (s *Slack) first(ctx context.Context, key string, act func() reply) (reply,
 }
 
 func (s *Slack) remember(ctx context.Context, key string, r reply) {
+	if r.again != nil {
+		r = *r.again
+	}
 	value, err := json.Marshal(remembered{Body: r.body, Done: true})
 	if err == nil {
 		err = s.cfg.Store.Put(ctx, key, value, rememberedFor)

@@ -191,6 +191,9 @@ func (r renderer) buttons(buttons []bot.Button) []slack.Block {
 // actionPrefix marks the buttons that are ours; the action's name follows.
 const actionPrefix = "elevate."
 
+// linkID marks buttons that open an address. Slack tells of their clicks too, which say nothing to us.
+const linkID = "link."
+
 // button is the n-th of its row. Action ids must differ within a row, so all but the first carry their number.
 func (r renderer) button(b bot.Button, n int) *slack.ButtonBlockElement {
 	id := actionPrefix + string(b.Action)
@@ -198,6 +201,9 @@ func (r renderer) button(b bot.Button, n int) *slack.ButtonBlockElement {
 		id += "." + strconv.Itoa(n)
 	}
 	out := slack.NewButtonBlockElement(id, string(b.Request), plain(b.Label, maxButtonLabel))
+	if !b.Link.IsZero() {
+		out.ActionID, out.Value, out.URL = linkID+strconv.Itoa(n), "", b.Link.Reveal()
+	}
 	out.Style = slack.Style(b.Style)
 	out.AccessibilityLabel = bot.Cut(b.Speak, maxButtonLabel)
 	if c := b.Confirm; c != nil {

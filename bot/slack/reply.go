@@ -17,6 +17,8 @@ type reply struct {
 	text string
 	// card is what body shows, for the case that the way back cannot carry it.
 	card *bot.Card
+	// again is what is kept for a second delivery; nil: this very reply.
+	again *reply
 }
 
 func jsonReply(v any) reply {

@@ -25,7 +25,8 @@ func (s *Slack) submission(ctx context.Context, p submission) reply {
 	if !s.accounts.ours(p.team(), p.enterprise(), p.User.Team) {
 		return s.problem(p.View, s.foreign(ctx, p.User.ID))
 	}
-	filled := p.View.values()
+	sub := bot.Filled(form, id, p.View.values())
+	filled := sub.Values // without the code: another one is another delivery by its trigger
 	spent := actKey("spent", p.User.ID, p.View.ID, p.View.Hash)
 	delivery := []string{"form", p.User.ID, p.View.ID, p.View.Hash, p.Trigger}
 	for _, name := range slices.Sorted(maps.Keys(filled)) {
@@ -38,7 +39,7 @@ func (s *Slack) submission(ctx context.Context, p submission) reply {
 		if says := s.refusalSoon(ctx, p.User.ID); says != "" {
 			return s.problem(p.View, says)
 		}
-		a := s.cfg.Bot.Submit(ctx, who(p.User.ID), bot.Submission{Form: form, Request: id, Values: filled})
+		a := s.cfg.Bot.Submit(ctx, who(p.User.ID), sub)
 		r := s.result(ctx, p.View, a)
 		if len(a.Errors) == 0 && a.Form == nil {
 			s.remember(ctx, spent, r)
@@ -69,6 +70,9 @@ func (s *Slack) result(ctx context.Context, v view, a bot.Answer) reply {
 	case a.Card != nil:
 		r := inPlace(s.render.modal(ctx, *a.Card))
 		r.card = a.Card
+		if a.Card.Once {
+			r.again = ptr(inPlace(s.render.modal(ctx, sentence(bot.SaysOnce))))
+		}
 		return r
 	}
 	return reply{} // closes the form

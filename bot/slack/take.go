@@ -105,10 +105,16 @@ func (s *Slack) obey(ctx context.Context, c command) reply {
 	case a.Form != nil:
 		s.afterwards(func(ctx context.Context) error { return s.show(ctx, at, a) })
 	case a.Card != nil:
-		return jsonReply(s.whisper(ctx, *a.Card))
+		r := jsonReply(s.whisper(ctx, *a.Card))
+		if a.Card.Once {
+			r.again = ptr(private(bot.SaysOnce))
+		}
+		return r
 	}
 	return reply{}
 }
+
+func ptr(r reply) *reply { return &r }
 
 // action answers a button or an input that dispatches.
 func (s *Slack) action(ctx context.Context, a action) reply {
@@ -117,7 +123,7 @@ func (s *Slack) action(ctx context.Context, a action) reply {
 	ours := s.accounts.ours(a.team(), a.enterprise(), a.User.Team)
 	if form, id, ok := formOf(a.View); ok && strings.HasPrefix(act.Block, inputPrefix) {
 		if ours {
-			s.refresh(a, bot.Submission{Form: form, Request: id, Values: a.View.values()})
+			s.refresh(a, bot.Filled(form, id, a.View.values()))
 		}
 		return reply{}
 	}

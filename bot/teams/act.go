@@ -74,7 +74,7 @@ func actKey(parts ...string) string {
 // record puts an act into the inbox; fresh is false where it was there already. The sentence is for a person whose act
 // could not be recorded.
 func (t *Teams) record(ctx context.Context, a act) (fresh bool, says string) {
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(t.sealed(a))
 	if err == nil {
 		fresh, err = t.cfg.Store.Deliver(ctx, workflows.Delivery{Key: a.Key, Chat: Name, Payload: body})
 	}
@@ -89,6 +89,29 @@ func (t *Teams) record(ctx context.Context, a act) (fresh bool, says string) {
 	return false, bot.SaysStore
 }
 
+// sealed is an act as it may lie in the store: a code in it is sealed, for this act alone.
+func (t *Teams) sealed(a act) act {
+	if a.Press == nil || a.Press.Code.IsZero() || t.cfg.Codes == nil {
+		return a
+	}
+	p := *a.Press
+	p.Sealed = t.cfg.Codes.Seal(p.Code, a.Spot.Account, a.Key)
+	a.Press = &p
+	return a
+}
+
+// unseal gives an act its code back. Without it the act asks for one again.
+func (t *Teams) unseal(a *act) {
+	if a.Press == nil || a.Press.Sealed == "" || t.cfg.Codes == nil {
+		return
+	}
+	code, err := t.cfg.Codes.Open(a.Press.Sealed, a.Spot.Account, a.Key)
+	if err != nil {
+		t.log.Error("a recorded code does not open", "account", a.Spot.Account, "err", err)
+	}
+	a.Press.Code = code
+}
+
 // handle works off a recorded act. An error means that it is to be tried again.
 func (t *Teams) handle(ctx context.Context, payload []byte) error {
 	var a act
@@ -99,6 +122,7 @@ func (t *Teams) handle(ctx context.Context, payload []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	t.unseal(&a)
 	o, done := t.recall(ctx, a.Key)
 	switch {
 	case done: // and a crash kept the inbox from hearing of it
@@ -108,7 +132,7 @@ func (t *Teams) handle(ctx context.Context, payload []byte) error {
 		o = t.perform(ctx, a)
 	}
 	// From here on the act counts. What is left is its answer, which is not worth another try.
-	t.remember(ctx, a.Key, o)
+	t.remember(ctx, a.Key, o.kept())
 	if !t.waiting.came(a.Key, o) {
 		t.afterwards(func(ctx context.Context) error { return t.tell(ctx, a.Spot, o) })
 	}
@@ -166,7 +190,7 @@ func (a act) onMessage() bool {
 }
 
 func (p press) submission() bot.Submission {
-	return bot.Submission{Form: p.Form, Request: p.Request, Values: p.Values}
+	return bot.Submission{Form: p.Form, Request: p.Request, Values: p.Values, Code: p.Code}
 }
 
 // opens tells whether a button only shows something. All others change something, and are recorded first.
@@ -191,7 +215,7 @@ func (t *Teams) sent(ctx context.Context, a act) outcome {
 	answer := t.cfg.Bot.Submit(ctx, a.Spot.who(), a.Press.submission())
 	o := t.shown(ctx, a, answer)
 	if len(answer.Errors) == 0 && answer.Form == nil {
-		t.remember(ctx, spent, o)
+		t.remember(ctx, spent, o.kept())
 	}
 	return o
 }

@@ -30,6 +30,9 @@ type press struct {
 	Nonce   string           // which opening of the form it is
 	On      string           // the name of the card that it stands on
 	Values  map[string]string
+	// Code was typed into the input of that name. It is recorded sealed, as Sealed, or not at all.
+	Code   access.Secret `json:"-"`
+	Sealed string        `json:",omitempty"`
 }
 
 const (
@@ -129,6 +132,8 @@ func read(verb string, fields map[string]json.RawMessage) (press, bool) {
 	}
 	if ok && (p.Kind == pressSend || p.Kind == pressChange) {
 		p.Values, ok = values(fields)
+		filled := bot.Filled(p.Form, p.Request, p.Values)
+		p.Values, p.Code = filled.Values, filled.Code
 	}
 	if !ok {
 		return press{}, false

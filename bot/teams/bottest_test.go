@@ -31,7 +31,9 @@ func stage(w way, lively bool) bottest.Stage {
 		Name: Name, Channel: teamsfake.Access,
 		Account: func(person string) string { return account(access.PersonID(person)) },
 		Open: func(t bottest.T, o *bottest.Office) bottest.Rig {
-			k := setup(t.(testing.TB), func(cfg *Config) { cfg.Bot, cfg.Store, cfg.Directory, cfg.Now = o.Bot, o.Store, o.Directory, o.Now })
+			k := setup(t.(testing.TB), func(cfg *Config) {
+				cfg.Bot, cfg.Store, cfg.Directory, cfg.Now, cfg.Codes = o.Bot, o.Store, o.Directory, o.Now, o.Codes
+			})
 			k.fake.Lively = lively
 			r := officeRig{newRig(k, w), map[string]string{}}
 			for _, p := range o.People {

@@ -215,6 +215,9 @@ func actionSets(actions ...object) []object {
 // button is one of a row. One that is asked about unfolds the question with the button that means yes; pressing it again
 // folds it away, which means no.
 func button(b bot.Button, on string) object {
+	if !b.Link.IsZero() {
+		return styled(object{"type": "Action.OpenUrl", "title": label(b.Label), "url": b.Link.Reveal()}, b)
+	}
 	p := press{Kind: pressClick, Action: b.Action, Request: b.Request, On: on}
 	if b.Confirm == nil {
 		return styled(p.execute(label(b.Label)), b)

@@ -43,6 +43,12 @@ type Directory interface {
 	AccountOf(ctx context.Context, id access.PersonID, chat string) (string, error)
 }
 
+// Codes seals what must not lie in the store in the clear.
+type Codes interface {
+	Seal(text access.Secret, whose ...string) string
+	Open(sealed string, whose ...string) (access.Secret, error)
+}
+
 // Config is what a Teams is made of.
 type Config struct {
 	AppID        string        // the bot's application id, a GUID; required
@@ -58,6 +64,9 @@ type Config struct {
 	Bot       Conversation // required
 	Store     Store        // required
 	Directory Directory    // required
+
+	// Codes seals the codes that people type into forms, between their record and their use. Nil: codes are dropped.
+	Codes Codes
 
 	// TurnedAway is told of an account that was refused for what it is: of another tenant, or of none. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, account, code string)

@@ -211,7 +211,7 @@ func (s *Server) fill(w http.ResponseWriter, r *http.Request, do func(context.Co
 		return
 	}
 	s.act(w, r, in.place, func(ctx context.Context, who bot.Who) answer {
-		a := do(ctx, who, bot.Submission{Form: in.Form, Request: in.Request, Values: in.Values})
+		a := do(ctx, who, bot.Filled(in.Form, in.Request, in.Values))
 		return s.answer(ctx, in.place, "", a)
 	})
 }

@@ -48,6 +48,7 @@ type buttonView struct {
 	Style   bot.Style        `json:"style,omitempty"`
 	Speak   string           `json:"speak,omitempty"`
 	Confirm *confirmView     `json:"confirm,omitempty"`
+	Link    string           `json:"link,omitempty"`
 }
 
 type confirmView struct {
@@ -175,7 +176,7 @@ func timeStyle(s bot.TimeStyle) string {
 func viewButtons(buttons []bot.Button) []buttonView {
 	out := make([]buttonView, 0, len(buttons))
 	for _, b := range buttons {
-		v := buttonView{Action: b.Action, Request: b.Request, Label: b.Label, Style: b.Style, Speak: b.Speak}
+		v := buttonView{Action: b.Action, Request: b.Request, Label: b.Label, Style: b.Style, Speak: b.Speak, Link: b.Link.Reveal()}
 		if b.Confirm != nil {
 			confirm := confirmView(*b.Confirm)
 			v.Confirm = &confirm
@@ -213,6 +214,8 @@ func inputKind(k bot.InputKind) string {
 		return "choice"
 	case bot.Search:
 		return "search"
+	case bot.Code:
+		return "code"
 	default:
 		return "line"
 	}

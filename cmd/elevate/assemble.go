@@ -16,6 +16,7 @@ import (
 
 	"elevate/bot"
 	"elevate/bot/api"
+	"elevate/bot/enrol"
 	"elevate/bot/slack"
 	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
@@ -27,6 +28,8 @@ import (
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
 	"elevate/workflows/directory"
+	"elevate/workflows/factor"
+	"elevate/workflows/seal"
 )
 
 // app is the product, put together from a configuration.
@@ -41,6 +44,7 @@ type app struct {
 	embedded *embedded.Server // nil where store.url names a server
 	store    *redis.Store
 	people   *directory.Directory
+	factors  *factor.Factors // nil without keys to seal them with, or a page to set them up on
 	service  *workflows.Service
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
@@ -70,6 +74,9 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 	}
 	if err := a.openEvidence(); err != nil {
 		return nil, fmt.Errorf("audit.dir: %w", err)
+	}
+	if err := a.openFactors(); err != nil {
+		return nil, err
 	}
 	if err := a.openService(made); err != nil {
 		return nil, err
@@ -123,7 +130,7 @@ func (a *app) openStore(ctx context.Context) (err error) {
 func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	a.service, err = workflows.New(workflows.Config{
 		Store: workflows.Vouched(a.store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
-		Roles: a.cfg.Roles, Connectors: made,
+		Roles: a.cfg.Roles, Connectors: made, Factors: a.methods(),
 		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
 		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Metrics: a.metrics, Logger: a.log,
 	})
@@ -150,10 +157,14 @@ func (a *app) openChats() error {
 	if d := a.cfg.Digest; d != nil {
 		location = d.Location
 	}
-	talk, err := bot.New(bot.Config{
+	c := bot.Config{
 		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Chats: a.chats, Location: location,
 		Administrators: a.service.Administrators, Overdue: a.store.Overdue, TurnedAway: a.service.TurnedAway, Logger: a.log,
-	})
+	}
+	if a.factors != nil {
+		c.Factors = a.factors
+	}
+	talk, err := bot.New(c)
 	if err != nil {
 		return err
 	}
@@ -210,6 +221,11 @@ func (a *app) openTeams(talk *bot.Bot) (err error) {
 	c := teamsConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
 	c.TurnedAway, c.Observe = a.turnedAway(teams.Name), a.observeAck(teams.Name)
+	if a.factors != nil {
+		if c.Codes, err = seal.New(a.cfg.Secrets.Keys, "teams"); err != nil {
+			return fmt.Errorf("secrets.keys: %w", err)
+		}
+	}
 	if a.teams, err = teams.New(c); err != nil {
 		return err
 	}
@@ -252,6 +268,13 @@ func (a *app) openHTTP() error {
 	}
 	if a.teams != nil {
 		mux.Handle("/api/messages", a.teams.Handler())
+	}
+	if a.factors != nil {
+		page, err := enrol.New(enrol.Config{Factors: a.factors, Logger: a.log})
+		if err != nil {
+			return err
+		}
+		mux.Handle(enrol.Path, page.Handler())
 	}
 	a.handler = mux
 	return nil

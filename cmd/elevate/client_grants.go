@@ -197,7 +197,23 @@ func (f *grantsFlags) end() *cobra.Command {
 }
 
 func (f *grantsFlags) approve() *cobra.Command {
-	return f.reasoned("approve", "Approve a request that waits for you")
+	var reason, code string
+	cmd := &cobra.Command{
+		Use:   "approve ID",
+		Short: "Approve a request that waits for you",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.act(cmd, args[0], "approve", map[string]string{"reason": reason, "code": code})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	codeFlag(cmd, &code)
+	return cmd
+}
+
+// codeFlag takes a code of a second factor. Each is good once, so that it does no harm in the shell's history.
+func codeFlag(cmd *cobra.Command, code *string) {
+	cmd.Flags().StringVar(code, "code", "", "six digits of your authenticator app, where the policy asks for them")
 }
 
 func (f *grantsFlags) deny() *cobra.Command {
@@ -216,7 +232,8 @@ func (f *grantsFlags) cancel() *cobra.Command {
 }
 
 func (f *grantsFlags) extend() *cobra.Command {
-	return &cobra.Command{
+	var code string
+	cmd := &cobra.Command{
 		Use:   "extend ID DURATION",
 		Short: "Move the end of active access",
 		Args:  usageArgs(cobra.ExactArgs(2)),
@@ -225,9 +242,11 @@ func (f *grantsFlags) extend() *cobra.Command {
 			if !ok {
 				return usagef("%q is not a duration; it should look like 30m or 1h", args[1])
 			}
-			return f.act(cmd, args[0], "extend", map[string]string{"duration": more.String()})
+			return f.act(cmd, args[0], "extend", map[string]string{"duration": more.String(), "code": code})
 		},
 	}
+	codeFlag(cmd, &code)
+	return cmd
 }
 
 func (f *grantsFlags) roles() *cobra.Command {

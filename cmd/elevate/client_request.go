@@ -20,8 +20,8 @@ import (
 // requestFlags are the flags of `elevate request`.
 type requestFlags struct {
 	clientFlags
-	ticket, person, start string
-	wait                  bool
+	ticket, person, start, code string
+	wait                        bool
 }
 
 func newRequestCommand(env clientEnv) *cobra.Command {
@@ -46,6 +46,7 @@ lapsed or ended), 2 wrong usage.`,
 	cmd.Flags().StringVar(&f.ticket, "ticket", "", "ticket that the request belongs to")
 	cmd.Flags().StringVar(&f.person, "for", "", "person who is to hold the role (default: you)")
 	cmd.Flags().StringVar(&f.start, "start", "", "when it is to begin, such as 2026-03-02T22:00:00Z (default: once approved)")
+	codeFlag(cmd, &f.code)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the role is active, and say what happens on the way")
 	cmd.ValidArgsFunction = f.complete
 	return cmd
@@ -83,7 +84,7 @@ func (f *requestFlags) run(cmd *cobra.Command, args []string) error {
 
 // ask takes the words apart: a role, a duration where the second word is one, and the rest.
 func (f *requestFlags) ask(args []string) (map[string]string, error) {
-	ask := map[string]string{"role": args[0], "ticket": f.ticket, "for": f.person}
+	ask := map[string]string{"role": args[0], "ticket": f.ticket, "for": f.person, "code": f.code}
 	words := args[1:]
 	if d, ok := bot.ParseDuration(words[0]); ok {
 		ask["duration"] = d.String()

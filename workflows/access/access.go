@@ -111,6 +111,10 @@ type Request struct {
 	Stages []Stage `json:"stages,omitempty"`
 	// Auto is set where the policy approves by itself.
 	Auto bool `json:"auto,omitempty"`
+	// StepUp is what the policy asked for at submission. A policy that asks for less since then does not count.
+	StepUp StepUp `json:"step_up,omitzero"`
+	// Method is the second factor that vouched for the submission; empty: none was asked for.
+	Method Method `json:"method,omitempty"`
 	// Bundle is the request that this is a part of: it was approved there, begins and ends with it, and is proved by
 	// itself. Empty: it stands alone.
 	Bundle RequestID `json:"bundle,omitempty"`
@@ -150,6 +154,8 @@ type Decision struct {
 	Reason  string    `json:"reason,omitempty"`
 	// Method is the way the approver was authenticated for this very action: session, token, totp, webauthn, policy.
 	Method string `json:"method"`
+	// Act is the digest of what a second factor vouched for; empty where none was asked for.
+	Act string `json:"act,omitempty"`
 }
 
 // Extension is one move of the end of a running grant.
@@ -158,6 +164,8 @@ type Extension struct {
 	At   time.Time `json:"at"`
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+	// Method is the second factor that vouched for it; empty: none was asked for.
+	Method Method `json:"method,omitempty"`
 }
 
 // Receipt is what a connector answered to an activation.

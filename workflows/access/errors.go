@@ -20,7 +20,7 @@ type Refusal struct {
 	Kind  error
 	Code  string
 	Text  string
-	Field string // the input it speaks of, for ErrInvalid: role, duration, justification, ticket, start, for, reason
+	Field string // the input it speaks of, for ErrInvalid: role, duration, justification, ticket, start, for, reason, code
 	Err   error  // the cause, for the log; never shown
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"elevate/workflows/access"
 )
 
 // checkRule finds what is wrong with a rule apart from its expressions.
@@ -17,6 +19,22 @@ func (c *compiler) checkRule(r Rule) {
 	c.checkDurations(r)
 	c.checkJustification(r.Justification)
 	c.checkStages(r)
+	c.checkStepUp("step_up.request", r.StepUp.Request)
+	c.checkStepUp("step_up.approve", r.StepUp.Approve)
+	if r.StepUp.Approve == access.TOTP && strings.TrimSpace(r.AutoApprove) == "true" {
+		c.problem("step_up.approve", "is totp, and auto_approve leaves nobody to ask for it: write it at step_up.request, or take auto_approve out")
+	}
+}
+
+// checkStepUp refuses what nobody could prove.
+func (c *compiler) checkStepUp(key string, m access.Method) {
+	switch m {
+	case access.NoFactor, noFactor, access.TOTP:
+	case access.WebAuthn:
+		c.problem(key, "is webauthn, which this version of Elevate cannot ask for yet: write totp, or none")
+	default:
+		c.problem(key, "is %q: write totp, or none", string(m))
+	}
 }
 
 func (c *compiler) checkDurations(r Rule) {

@@ -46,6 +46,11 @@ func (p *Policy) Stages() []access.Stage {
 	return stages
 }
 
+// StepUp is which acts ask for a second factor.
+func (p *Policy) StepUp() access.StepUp {
+	return access.StepUp{Request: p.rule.StepUp.Request, Approve: p.rule.StepUp.Approve}
+}
+
 // RemindAfter is when, from the start of a stage, its approvers are reminded; zero: they are not.
 func (p *Policy) RemindAfter(stage int) time.Duration {
 	if stage < 0 || stage >= len(p.rule.Approve) {

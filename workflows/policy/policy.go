@@ -42,6 +42,8 @@ type Rule struct {
 	// RemindAfter is when approvers are reminded of an undecided request. Zero: half of the stage's time.
 	RemindAfter time.Duration
 	Channel     map[string]string // chat → channel for the request's messages
+	// StepUp names the second factor that asking and approving take. Empty, or none: nothing beside the session.
+	StepUp StepUp
 }
 
 // Duration bounds a grant.
@@ -49,6 +51,12 @@ type Duration struct {
 	Default  time.Duration // offered; zero: Max, or an hour where that is shorter
 	Max      time.Duration // required; at most 30 days
 	MaxTotal time.Duration // with extensions; zero: Max; at most 30 days
+}
+
+// StepUp says which acts ask for a second factor, and for which.
+type StepUp struct {
+	Request access.Method // to ask for a role, and to prolong it
+	Approve access.Method // to approve; denying takes none
 }
 
 // Justification says what words are asked for. Lengths are in characters of the text as CleanText leaves it.
@@ -100,6 +108,9 @@ const (
 	longestName        = 63
 )
 
+// noFactor is how a file says that an act asks for no second factor.
+const noFactor access.Method = "none"
+
 // withDefaults is the rule with everything filled in that it leaves out. The rule must have passed checkRule.
 func (r Rule) withDefaults() Rule {
 	d, j := &r.Duration, &r.Justification
@@ -125,5 +136,10 @@ func (r Rule) withDefaults() Rule {
 		stages[i] = a
 	}
 	r.Approve = stages
+	for _, m := range []*access.Method{&r.StepUp.Request, &r.StepUp.Approve} {
+		if *m == noFactor {
+			*m = access.NoFactor
+		}
+	}
 	return r
 }

@@ -4,13 +4,17 @@ package apitest
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"elevate/bot/api"
 	"elevate/connectors"
@@ -20,7 +24,9 @@ import (
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
+	"elevate/workflows/factor"
 	"elevate/workflows/policy"
+	"elevate/workflows/seal"
 )
 
 // Options change a World before it starts.
@@ -30,6 +36,7 @@ type Options struct {
 	Paused bool                                  // no runner: nothing is activated or ended
 	Now    func() time.Time                      // the clock of the verbs; nil: time.Now
 	Logger *slog.Logger
+	StepUp policy.StepUp // what vault-admin asks for besides
 }
 
 // World is an Elevate. Its people are ana and bob, who may request; lea and leo, who may approve; adam, an
@@ -43,6 +50,7 @@ type World struct {
 	Service *workflows.Service
 	Store   workflows.Store
 	Target  *demo.Target
+	Factors *factor.Factors
 }
 
 // Token is the token of a person.
@@ -57,13 +65,14 @@ func Start(t testing.TB, o Options) *World {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &World{Store: open(t), Target: demo.NewTarget(demo.TargetConfig{})}
+	stored := open(t)
+	w := &World{Store: stored, Target: demo.NewTarget(demo.TargetConfig{})}
 	if o.Store != nil {
 		w.Store = o.Store(w.Store)
 	}
 	target, err := demo.New(demo.Config{Target: w.Target})
 	must(t, err)
-	set, problems := policy.Compile(rules(), roles())
+	set, problems := policy.Compile(rules(o.StepUp), roles())
 	for _, p := range problems {
 		t.Fatalf("policy %d, %s: %s", p.Rule, p.Key, p.Text)
 	}
@@ -72,8 +81,14 @@ func Start(t testing.TB, o Options) *World {
 	member := func(group string) func(access.Person) bool {
 		return func(p access.Person) bool { return slices.Contains(p.Groups, group) }
 	}
+	w.Factors, err = factor.New(factor.Config{
+		Store: stored, Directory: dir, PageURL: enrolmentURL, Administrator: member("admins"), Now: o.Now,
+		Keys: []seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}},
+	})
+	must(t, err)
 	w.Service, err = workflows.New(workflows.Config{
-		Store: w.Store, Directory: dir, Policies: set, Roles: roles(),
+		Factors: map[access.Method]workflows.Factor{access.TOTP: w.Factors},
+		Store:   w.Store, Directory: dir, Policies: set, Roles: roles(),
 		Connectors:    map[string]connectors.Connector{"demo": target},
 		Administrator: member("admins"), Auditor: member("auditors"), Now: o.Now, Logger: o.Logger,
 	})
@@ -131,6 +146,26 @@ func (w *World) Until(t testing.TB, id access.RequestID, want access.State) *acc
 			t.Fatalf("request %s is %s and never became %s (%s)", id, rec.State, want, rec.LastError)
 		}
 	}
+}
+
+const enrolmentURL = "https://elevate.example.com/mfa/"
+
+// Enrol sets up a person's second factor at a moment, and gives its seed.
+func (w *World) Enrol(t testing.TB, person access.PersonID, now time.Time) (seed string) {
+	t.Helper()
+	link, err := w.Factors.Begin(t.Context(), by(person), access.Secret{})
+	must(t, err)
+	token := access.NewSecret(strings.TrimPrefix(link.Reveal(), enrolmentURL))
+	page, err := w.Factors.Show(t.Context(), token, factor.Visit{})
+	must(t, err)
+	code, err := totp.GenerateCode(page.Seed.Reveal(), now)
+	must(t, err)
+	word, err := w.Factors.Match(t.Context(), token, page.Ticket, access.NewSecret(code), factor.Visit{})
+	must(t, err)
+	_, err = w.Factors.Name(t.Context(), by(person), word)
+	must(t, err)
+	must(t, w.Factors.Confirm(t.Context(), by("adam"), person, access.Secret{}))
+	return page.Seed.Reveal()
 }
 
 // Submit asks for a role with everything that its policy wants.
@@ -195,7 +230,7 @@ func roles() []access.Role {
 	}
 }
 
-func rules() []policy.Rule {
+func rules(vaults policy.StepUp) []policy.Rule {
 	rule := func(env string, count int) policy.Rule {
 		return policy.Rule{
 			Name: env, Match: fmt.Sprintf("role.labels.env == %q", env), Eligible: `"sre" in person.groups`,
@@ -207,6 +242,7 @@ func rules() []policy.Rule {
 	prod, vault, staging := rule("prod", 1), rule("vault", 2), rule("staging", 1)
 	prod.Justification.Ticket = "(INC|CHG)-[0-9]+"
 	staging.AutoApprove = "true"
+	vault.StepUp = vaults
 	return []policy.Rule{prod, vault, staging}
 }
 

@@ -44,6 +44,12 @@ function span(s) {
 }
 
 function button(b, act) {
+  if (b.link) {
+    return h("a", {
+      class: `button ${b.style ?? ""}`, href: b.link, target: "_blank", rel: "noopener noreferrer",
+      "aria-label": b.speak && b.speak !== b.label ? b.speak : undefined,
+    }, b.label);
+  }
   return h("button", {
     type: "button", class: `button ${b.style ?? ""}`, "aria-label": b.speak && b.speak !== b.label ? b.speak : undefined,
     dataset: { action: b.action, request: b.request ?? "" },

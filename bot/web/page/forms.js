@@ -86,7 +86,7 @@ function makeInput(input, changed) {
   const error = h("p", { class: "error", id: `${id}-error`, role: "alert" });
   const hint = input.hint && h("p", { class: "field-hint", id: `${id}-hint` }, input.hint);
   const described = [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
-  const kinds = { area, choice, search, line };
+  const kinds = { area, choice, search, code, line };
   const made = (kinds[input.kind] ?? line)(input, id, described, input.refresh ? changed : () => {});
   const label = made.group ? "legend" : "label";
   const element = h(made.group ? "fieldset" : "div", { class: `field field-${input.kind}`, dataset: { input: input.name } },
@@ -106,6 +106,13 @@ function makeInput(input, changed) {
 function line(input, id, described, changed) {
   const control = h("input", { id, type: "text", dir: "auto", autocomplete: "off", maxlength: input.max_length || undefined,
     "aria-describedby": described, "aria-required": !input.optional, onchange: changed });
+  return text(control, input);
+}
+
+// code is a one-time code: phones offer digits for it, and no browser remembers it.
+function code(input, id, described, changed) {
+  const control = h("input", { id, type: "text", inputmode: "numeric", autocomplete: "one-time-code", spellcheck: "false",
+    maxlength: input.max_length || undefined, "aria-describedby": described, "aria-required": !input.optional, onchange: changed });
   return text(control, input);
 }
 

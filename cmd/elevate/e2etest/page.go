@@ -73,11 +73,16 @@ func Get[T any](p *Page, expression string) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 2*sight)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		p.t.Fatalf("%v, evaluating %s", err, expression)
+	for {
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+		if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "navigated or closed") {
+			continue // a form was sent off, and the next page comes
+		}
+		if err != nil {
+			p.t.Fatalf("%v, evaluating %s", err, expression)
+		}
+		return v
 	}
-	return v
 }
 
 // See waits until an expression is true in the page, which it looks at every 50 milliseconds. What says what that means.

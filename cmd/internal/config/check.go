@@ -36,6 +36,8 @@ func (c *checker) check() {
 	c.checkPolicies()
 	c.checkDigest()
 	c.Administrator = c.selector("administrators", c.Administrators)
+	c.checkSecrets()
+	c.checkFactors()
 	c.Auditor = c.selector("auditors", c.Auditors)
 	c.fill("audit.dir", &c.Audit.Dir, "audit")
 	c.span("overdue_after", &c.OverdueAfter, time.Minute)

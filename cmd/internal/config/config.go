@@ -15,6 +15,7 @@ import (
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
 	"elevate/workflows/policy"
+	"elevate/workflows/seal"
 )
 
 // Config is a configuration file with its defaults filled in. With problems other than warnings it is good for Connect
@@ -22,6 +23,8 @@ import (
 type Config struct {
 	Store      Store
 	HTTP       HTTP
+	Secrets    Secrets
+	TOTP       TOTP   `yaml:"totp"`
 	Slack      *Slack `yaml:"slack"` // nil: no Slack
 	Teams      *Teams `yaml:"teams"` // nil: no Teams
 	API        API
@@ -72,6 +75,19 @@ type HTTP struct {
 	PublicURL string // what people's browsers reach it by, without a slash at the end; empty: no links are shown
 }
 
+// Secrets are the keys that seal what must not lie in the store in the clear.
+type Secrets struct {
+	// Keys, the first of which seals. The others open what was sealed with them before, until it is sealed anew.
+	Keys []seal.Key
+}
+
+// TOTP is how codes of authenticator apps are taken.
+type TOTP struct {
+	Issuer string // the name that apps show; default Elevate
+	// Strict takes the code of the current 30 seconds alone, and not those beside it. Phones' clocks must be right then.
+	Strict bool
+}
+
 // Slack is the connection to one workspace. AppToken turns Socket Mode on, SigningSecret the HTTP routes. With both,
 // both serve, as while moving from one to the other.
 type Slack struct {
@@ -113,6 +129,10 @@ type Person struct {
 	Accounts map[string]string // connector → account at its target; without an entry the account is the id
 	// The person's accounts in the chats.
 	Slack, Teams, Web string
+}
+
+func (p Person) person() access.Person {
+	return access.Person{ID: p.ID, Name: p.Name, Email: p.Email, Kind: p.Kind, Groups: p.Groups, Accounts: p.Accounts}
 }
 
 // Digest is the daily message.
@@ -186,7 +206,7 @@ func (c *Config) Directory() *directory.Directory {
 	entries := make([]directory.Entry, len(c.People))
 	for i, p := range c.People {
 		entries[i] = directory.Entry{
-			Person: access.Person{ID: p.ID, Name: p.Name, Email: p.Email, Kind: p.Kind, Groups: p.Groups, Accounts: p.Accounts},
+			Person: p.person(),
 			Chats:  map[string]string{"slack": p.Slack, "teams": p.Teams, "web": p.Web},
 		}
 	}

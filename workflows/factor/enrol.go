@@ -1,0 +1,317 @@
+package factor
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"elevate/workflows/access"
+)
+
+const (
+	// linkLife is how long an enrolment may take, from the link to the word.
+	linkLife = 10 * time.Minute
+	// confirmLife is how long an administrator may take.
+	confirmLife = 24 * time.Hour
+	// strays is how many wrong tries end an enrolment.
+	strays = 5
+	// wordLength is that of the word which the page shows: 30 bits, for one person, ten minutes and five tries.
+	wordLength = 6
+	// What vouches for an enrolment beside an administrator.
+	byFactor = "factor"
+	bySignIn = "sign-in"
+)
+
+// alphabet is that of request ids, in capitals: nothing in it is mistaken for anything else.
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// secrets are what an enrolment keeps sealed.
+type secrets struct {
+	Seed string `json:"seed"`
+	Word string `json:"word"`
+}
+
+// Begin gives somebody the link to a page that sets up a factor. Whoever has one proves it first.
+func (f *Factors) Begin(ctx context.Context, by access.Actor, code access.Secret) (link access.Secret, err error) {
+	stored, err := f.stored(ctx, by.Person)
+	if err != nil {
+		return link, err
+	}
+	e := Enrolment{ID: rand.Text(), Step: Opened}
+	if stored.ID != "" {
+		if err := f.Prove(ctx, by, access.Act{Verb: "replace", Subject: stored.ID}, code); err != nil {
+			return link, err
+		}
+		e.Vouched = byFactor
+	}
+	token := rand.Text() + rand.Text() // 260 bits
+	e.Link = hash(token)
+	hidden, err := json.Marshal(secrets{Seed: newSeed().Reveal(), Word: newWord()})
+	if err != nil {
+		return link, fmt.Errorf("write an enrolment: %w", err)
+	}
+	e.Sealed = f.box.Seal(access.NewSecret(string(hidden)), string(by.Person), "enrolment", e.ID)
+	if err := f.cfg.Store.Enrol(ctx, by.Person, e, linkLife, f.event(EventLink, by, by.Person)); err != nil {
+		return link, unavailable(err)
+	}
+	if err := f.cfg.Store.Put(ctx, linkKey(e.Link), []byte(by.Person), linkLife); err != nil {
+		return link, unavailable(err)
+	}
+	return access.NewSecret(f.cfg.PageURL + token), nil
+}
+
+func newWord() string {
+	raw := make([]byte, wordLength)
+	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
+	for i := range raw {
+		raw[i] = alphabet[raw[i]%32]
+	}
+	return string(raw)
+}
+
+func hash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+func linkKey(link string) string { return "factor:link:" + link }
+
+// same compares what must not be guessed letter by letter.
+func same(a, b string) bool { return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// ErrLink says that a link leads nowhere: it is none of ours, too old, or was followed to its end.
+var ErrLink = errors.New("no such link, or no longer")
+
+// Visit is who follows a link, as far as the page can tell.
+type Visit struct {
+	Address string
+	// SignedIn is whom a sign-in in front of the page found; empty: there is none in front of it.
+	SignedIn access.PersonID
+}
+
+// Look tells whom a link is for. It changes nothing: programs look at links too.
+func (f *Factors) Look(ctx context.Context, token access.Secret, v Visit) (access.Person, error) {
+	p, _, err := f.follow(ctx, token, v, Opened)
+	return p, err
+}
+
+// follow finds the enrolment of a link, where it stands at a step.
+func (f *Factors) follow(ctx context.Context, token access.Secret, v Visit, at Step) (access.Person, Enrolment, error) {
+	link := hash(token.Reveal())
+	id, err := f.cfg.Store.Recall(ctx, linkKey(link))
+	if err != nil {
+		return access.Person{}, Enrolment{}, unavailable(err)
+	}
+	if id == nil {
+		return access.Person{}, Enrolment{}, ErrLink
+	}
+	e, err := f.enrolment(ctx, access.PersonID(id))
+	if err != nil {
+		return access.Person{}, e, err
+	}
+	if !same(e.Link, link) || e.Step != at || v.SignedIn != "" && v.SignedIn != access.PersonID(id) {
+		return access.Person{}, e, ErrLink
+	}
+	p, err := f.cfg.Directory.Person(ctx, access.PersonID(id))
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return p, e, ErrLink
+	case err != nil:
+		return p, e, unavailable(err)
+	}
+	return p, e, nil
+}
+
+// Page is what is shown once.
+type Page struct {
+	Person  access.Person
+	Seed    access.Secret // to type into an app, in base32
+	Picture access.Secret // the same as a QR code, PNG
+	Ticket  access.Secret // comes back with the code
+}
+
+// Show gives the seed to whoever follows the link first, and to nobody after.
+func (f *Factors) Show(ctx context.Context, token access.Secret, v Visit) (Page, error) {
+	p, e, err := f.follow(ctx, token, v, Opened)
+	if err != nil {
+		return Page{}, err
+	}
+	hidden, err := f.open(p.ID, e)
+	if err != nil {
+		return Page{}, err
+	}
+	image, err := picture(f.cfg.Issuer, p.ID, access.NewSecret(hidden.Seed))
+	if err != nil {
+		return Page{}, err
+	}
+	ticket := rand.Text()
+	e.Step, e.Ticket = Shown, hash(ticket)
+	if v.SignedIn != "" {
+		e.Vouched = bySignIn
+	}
+	moved, err := f.cfg.Store.Advance(ctx, p.ID, Opened, e, 0, f.event(EventShown, visitor(p, v), p.ID))
+	switch {
+	case err != nil:
+		return Page{}, unavailable(err)
+	case !moved:
+		return Page{}, ErrLink
+	}
+	return Page{Person: p, Seed: access.NewSecret(hidden.Seed), Picture: image, Ticket: access.NewSecret(ticket)}, nil
+}
+
+// visitor is whoever is at the page: the link says who that should be, and no more.
+func visitor(p access.Person, v Visit) access.Actor {
+	return access.Actor{Person: p.ID, Via: "page", Address: v.Address}
+}
+
+func (f *Factors) open(p access.PersonID, e Enrolment) (secrets, error) {
+	var hidden secrets
+	text, err := f.box.Open(e.Sealed, string(p), "enrolment", e.ID)
+	if err == nil {
+		err = json.Unmarshal([]byte(text.Reveal()), &hidden)
+	}
+	if err != nil {
+		return hidden, unavailable(errors.New("an enrolment does not open: " + seedless(err)))
+	}
+	return hidden, nil
+}
+
+// seedless is an error without what a reader of JSON may quote.
+func seedless(err error) string {
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
+		return "it is no JSON"
+	}
+	return err.Error()
+}
+
+// Match takes a code of the new app on the page, and gives the word to type in chat. ErrLink where the page is too old
+// or was tried too often; a refusal where the code is wrong and may be tried again.
+func (f *Factors) Match(ctx context.Context, token, ticket, code access.Secret, v Visit) (word string, err error) {
+	p, e, err := f.follow(ctx, token, v, Shown)
+	if err != nil {
+		return "", err
+	}
+	if !same(e.Ticket, hash(ticket.Reveal())) {
+		return "", ErrLink
+	}
+	hidden, err := f.open(p.ID, e)
+	if err != nil {
+		return "", err
+	}
+	digits, ok := sixDigits(code)
+	if !ok {
+		return "", refusal(access.ErrInvalid, access.CodeProofWrong, "A code has six digits. Write what your app shows now.")
+	}
+	step, ok, err := match(access.NewSecret(hidden.Seed), digits, f.now(), f.skew)
+	if err != nil {
+		return "", unavailable(err)
+	}
+	if !ok {
+		return "", f.stray(ctx, p.ID, e, visitor(p, v), refusal(access.ErrInvalid, access.CodeProofWrong,
+			"That is not the code of this key. Wait until your app shows the next one, and look that the clock of your phone is right."), ErrLink)
+	}
+	e.Step, e.Counter = Proved, step
+	moved, err := f.cfg.Store.Advance(ctx, p.ID, Shown, e, 0, f.event(EventProved, visitor(p, v), p.ID))
+	switch {
+	case err != nil:
+		return "", unavailable(err)
+	case !moved:
+		return "", ErrLink
+	}
+	return hidden.Word[:wordLength/2] + "-" + hidden.Word[wordLength/2:], nil
+}
+
+// stray counts a wrong try: again while there are some left, over after the last.
+func (f *Factors) stray(ctx context.Context, p access.PersonID, e Enrolment, by access.Actor, again, over error) error {
+	left, err := f.cfg.Store.Stray(ctx, p, e.ID, strays, f.event(EventStray, by, p))
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case !left:
+		return over
+	}
+	return again
+}
+
+// Word tells whether a text could be a page's word, and gives it without what people put into it.
+func Word(text string) (string, bool) {
+	w := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(strings.TrimSpace(text)))
+	if len(w) != wordLength || strings.Trim(w, alphabet) != "" {
+		return "", false
+	}
+	return w, true
+}
+
+// Name takes the word that the page showed, typed in chat: whoever sees the page has the chat account too. It gives
+// whether the factor counts now; otherwise an administrator is asked to confirm it.
+func (f *Factors) Name(ctx context.Context, by access.Actor, typed string) (set bool, err error) {
+	e, err := f.enrolment(ctx, by.Person)
+	if err != nil {
+		return false, err
+	}
+	if e.Step != Proved {
+		return false, &access.Refusal{Kind: access.ErrConflict, Code: "no_enrolment",
+			Text: "There is nothing that this word would confirm: links are good for ten minutes. Use `/elevate mfa` for a new one."}
+	}
+	hidden, err := f.open(by.Person, e)
+	if err != nil {
+		return false, err
+	}
+	word, ok := Word(typed)
+	if !ok || !same(hidden.Word, word) {
+		wrong := &access.Refusal{Kind: access.ErrInvalid, Code: "wrong_word", Text: "That is not the word on your page. Look again, and type `/elevate mfa WORD`."}
+		over := &access.Refusal{Kind: access.ErrConflict, Code: "wrong_word",
+			Text: "That is not the word on your page, and it was tried too often. Use `/elevate mfa` for a new link. If the page was not yours, tell an administrator."}
+		return false, f.stray(ctx, by.Person, e, by, wrong, over)
+	}
+	if e.Vouched != "" {
+		return true, f.set(ctx, by.Person, e, Proved, by)
+	}
+	e.Step = Named
+	moved, err := f.cfg.Store.Advance(ctx, by.Person, Proved, e, confirmLife, f.event(EventNamed, by, by.Person))
+	switch {
+	case err != nil:
+		return false, unavailable(err)
+	case !moved:
+		return false, moving()
+	}
+	f.tell(ctx, Notice{Event: EventNamed, ID: e.ID, Person: by.Person, By: by, Waits: true})
+	return false, nil
+}
+
+// set makes the factor of an enrolment.
+func (f *Factors) set(ctx context.Context, p access.PersonID, e Enrolment, from Step, by access.Actor) error {
+	hidden, err := f.open(p, e)
+	if err != nil {
+		return err
+	}
+	if err := checkSeed(access.NewSecret(hidden.Seed)); err != nil {
+		return unavailable(err)
+	}
+	ev := f.event(EventSet, by, p)
+	ev.Detail = map[string]string{"factor": e.ID, "vouched": e.Vouched}
+	if e.Vouched == "" {
+		ev.Detail["vouched"] = "administrator"
+	}
+	e.Sealed = f.box.Seal(access.NewSecret(hidden.Seed), string(p), e.ID)
+	made, err := f.cfg.Store.Confirm(ctx, p, e, from, f.now().UTC(), ev)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case !made:
+		return moving()
+	}
+	f.tell(ctx, Notice{Event: EventSet, ID: e.ID, Person: p, By: by})
+	return nil
+}
+
+func moving() error {
+	return &access.Refusal{Kind: access.ErrConflict, Code: "enrolment_moved", Text: "This was done already, or a newer link took its place. See `/elevate mfa`."}
+}

@@ -1,0 +1,214 @@
+package factor_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"elevate/workflows/access"
+	"elevate/workflows/factor"
+)
+
+func TestLookingAtALinkUsesNothingUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	for range 10 { // as mail filters and chats do
+		p, err := w.Look(t.Context(), token(link), factor.Visit{})
+		if err != nil || p.ID != "ana" {
+			t.Fatal(p, err)
+		}
+	}
+	_, err = w.Show(t.Context(), token(link), factor.Visit{})
+	w.must(err)
+	for name, again := range map[string]func() error{
+		"a second visit": func() error { _, err := w.Show(t.Context(), token(link), factor.Visit{}); return err },
+		"a look after":   func() error { _, err := w.Look(t.Context(), token(link), factor.Visit{}); return err },
+		"another link":   func() error { _, err := w.Look(t.Context(), access.NewSecret("x"), factor.Visit{}); return err },
+		"no link":        func() error { _, err := w.Look(t.Context(), access.Secret{}, factor.Visit{}); return err },
+	} {
+		if err := again(); !errors.Is(err, factor.ErrLink) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestALinkIsGoodForTenMinutesAndUntilTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	second, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	if _, err := w.Show(t.Context(), token(first), factor.Visit{}); !errors.Is(err, factor.ErrLink) {
+		t.Errorf("the first link after the second: %v", err)
+	}
+	if _, err := w.Show(t.Context(), token(second), factor.Visit{SignedIn: "ben"}); !errors.Is(err, factor.ErrLink) {
+		t.Errorf("somebody else, signed in: %v", err)
+	}
+	delete(w.people, "ana")
+	if _, err := w.Look(t.Context(), token(second), factor.Visit{}); !errors.Is(err, factor.ErrLink) {
+		t.Errorf("somebody who left: %v", err)
+	}
+}
+
+func TestTheCodeOnThePageNeedsThePageThatShowedTheSeed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	page, err := w.Show(t.Context(), token(link), factor.Visit{})
+	w.must(err)
+	if _, err := w.Match(t.Context(), token(link), access.NewSecret("forged"), w.code(page.Seed), factor.Visit{}); !errors.Is(err, factor.ErrLink) {
+		t.Errorf("another page: %v", err)
+	}
+	for i := range 5 {
+		_, err := w.Match(t.Context(), token(link), page.Ticket, wrongCode(w, page.Seed), factor.Visit{})
+		if i < 4 {
+			w.refused("a wrong code", err, access.CodeProofWrong)
+		} else if !errors.Is(err, factor.ErrLink) {
+			t.Errorf("the fifth wrong code: %v", err)
+		}
+	}
+	if _, err := w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{}); !errors.Is(err, factor.ErrLink) {
+		t.Errorf("the right code after five wrong ones: %v", err)
+	}
+}
+
+// Mallory sends her own link to Ana, who follows it: the word is on Ana's screen, and would have to come from Mallory.
+func TestOnlyWhoSeesThePageHasTheWord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Name(t.Context(), by("ben"), "ABC-DEF")
+	w.refused("a word without a page", err, "no_enrolment")
+	link, err := w.Begin(t.Context(), by("ben"), access.Secret{})
+	w.must(err)
+	_, err = w.Name(t.Context(), by("ben"), "ABC-DEF")
+	w.refused("a word before the code", err, "no_enrolment")
+	page, err := w.Show(t.Context(), token(link), factor.Visit{})
+	w.must(err)
+	word, err := w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
+	w.must(err)
+	_, err = w.Name(t.Context(), by("ana"), word)
+	w.refused("the word from another account", err, "no_enrolment")
+	for range 5 {
+		_, err = w.Name(t.Context(), by("ben"), "ABC-DEF")
+		w.refused("a guess", err, "wrong_word")
+	}
+	_, err = w.Name(t.Context(), by("ben"), word)
+	w.refused("the word after five guesses", err, "no_enrolment")
+}
+
+func TestAnAdministratorConfirmsAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.refused("nothing to confirm", w.Confirm(t.Context(), by("root"), "ana", access.Secret{}), "no_enrolment")
+	seed, set := w.named("ana", access.Secret{})
+	if set {
+		t.Error("a factor counts that nobody vouched for")
+	}
+	w.refused("before it is confirmed", w.Prove(t.Context(), by("ana"), approving, w.code(seed)), access.CodeFactorMissing)
+	w.refused("by a colleague", w.Confirm(t.Context(), by("ben"), "ana", access.Secret{}), "not_administrator")
+	w.refused("by oneself", w.Confirm(t.Context(), by("ana"), "ana", access.Secret{}), "not_administrator")
+	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.must(w.Prove(t.Context(), by("ana"), approving, w.code(seed)))
+	w.refused("a second time", w.Confirm(t.Context(), by("root"), "ana", access.Secret{}), "no_enrolment")
+
+	roots, _ := w.named("root", access.Secret{})
+	w.refused("one's own", w.Confirm(t.Context(), by("root"), "root", access.Secret{}), "own_factor")
+	w.must(w.Confirm(t.Context(), by("toor"), "root", access.Secret{}))
+	// Now that an administrator has a factor, none confirms without one.
+	w.named("ben", access.Secret{})
+	w.refused("without a factor", w.Confirm(t.Context(), by("toor"), "ben", access.Secret{}), access.CodeFactorMissing)
+	if err := w.Confirm(t.Context(), by("root"), "ben", access.Secret{}); !access.AsksProof(err) {
+		t.Errorf("without a code: %v", err)
+	}
+	w.refused("with a wrong code", w.Confirm(t.Context(), by("root"), "ben", wrongCode(w, roots)), access.CodeProofWrong)
+	w.must(w.Confirm(t.Context(), by("root"), "ben", w.code(roots)))
+}
+
+func TestASignInVouchesInAnAdministratorsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	page, err := w.Show(t.Context(), token(link), factor.Visit{SignedIn: "ana"})
+	w.must(err)
+	word, err := w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{SignedIn: "ana"})
+	w.must(err)
+	if set, err := w.Name(t.Context(), by("ana"), word); err != nil || !set {
+		t.Errorf("set %v, %v", set, err)
+	}
+}
+
+func TestReplacingTakesACodeOfTheOldFactor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := w.enrolled("ana", "root", access.Secret{})
+	if _, err := w.Begin(t.Context(), by("ana"), access.Secret{}); !access.AsksProof(err) {
+		t.Errorf("without a code: %v", err)
+	}
+	_, err := w.Begin(t.Context(), by("ana"), wrongCode(w, old))
+	w.refused("with a wrong code", err, access.CodeProofWrong)
+	newer, set := w.named("ana", w.code(old))
+	if !set {
+		t.Error("the old factor did not vouch for the new one")
+	}
+	w.must(w.Prove(t.Context(), by("ana"), approving, w.code(newer)))
+	w.pass(time.Minute)
+	w.refused("the old one after it", w.Prove(t.Context(), by("ana"), approving, w.code(old)), access.CodeProofWrong)
+}
+
+func TestRemovingTakesACode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.refused("none", w.Remove(t.Context(), by("ana"), access.Secret{}), access.CodeFactorMissing)
+	seed := w.enrolled("ana", "root", access.Secret{})
+	if err := w.Remove(t.Context(), by("ana"), access.Secret{}); !access.AsksProof(err) {
+		t.Errorf("without a code: %v", err)
+	}
+	w.must(w.Remove(t.Context(), by("ana"), w.code(seed)))
+	w.refused("after it", w.Prove(t.Context(), by("ana"), approving, w.code(seed)), access.CodeFactorMissing)
+}
+
+func TestTwoAdministratorsResetALostFactor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrolled("ana", "root", access.Secret{})
+	reset := func(admin access.PersonID) (bool, error) {
+		return w.Reset(t.Context(), by(admin), "ana", access.Secret{})
+	}
+	_, err := reset("ben")
+	w.refused("a colleague", err, "not_administrator")
+	_, err = reset("ana")
+	w.refused("oneself", err, "not_administrator")
+	for _, admin := range []access.PersonID{"root", "root"} { // one of them, twice
+		if gone, err := reset(admin); err != nil || gone {
+			t.Fatalf("by one administrator alone: %v, %v", gone, err)
+		}
+	}
+	w.pass(time.Hour)
+	if gone, err := reset("toor"); err != nil || gone {
+		t.Fatalf("an hour after the first: %v, %v", gone, err)
+	}
+	if gone, err := reset("root"); err != nil || !gone {
+		t.Fatalf("by the second: %v, %v", gone, err)
+	}
+	w.refused("after it", w.Prove(t.Context(), by("ana"), approving, access.NewSecret("000000")), access.CodeFactorMissing)
+	_, err = reset("root")
+	w.refused("none", err, access.CodeFactorMissing)
+}
+
+func TestTheWordOfSomebodyWhoIsNoLongerAnAdministratorDoesNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrolled("ana", "root", access.Secret{})
+	if gone, err := w.Reset(t.Context(), by("boss"), "ana", access.Secret{}); err != nil || gone {
+		t.Fatal(gone, err)
+	}
+	delete(w.people, "boss")
+	if gone, err := w.Reset(t.Context(), by("root"), "ana", access.Secret{}); err != nil || gone {
+		t.Errorf("reset by one administrator and one who has left: %v, %v", gone, err)
+	}
+}

@@ -1,0 +1,331 @@
+// Package factor is the second factor of people: codes of an authenticator app (TOTP). It enrols one on a page of the
+// bot, never through chat, has each code count once, bounds the guessing, and replaces, removes and resets factors. What
+// asks for a factor, and for which act, is decided elsewhere; here it is only proved.
+package factor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"elevate/workflows/access"
+	"elevate/workflows/audit"
+	"elevate/workflows/seal"
+)
+
+// The bounds of guessing: five wrong codes lock for half an hour (PCI DSS 8.3.4), twenty in a row disable. With three
+// codes good at a time, twenty guesses find one with a probability of six in 100,000.
+var bounds = Limits{Tries: 5, Lock: 30 * time.Minute, Row: 20}
+
+// The events of factors; Person is whose factor it is.
+const (
+	EventLink     = "factor_link"     // a link to the enrolment page was given out
+	EventShown    = "factor_shown"    // the page showed the seed
+	EventProved   = "factor_proved"   // a code of the app was typed on the page
+	EventStray    = "factor_stray"    // a wrong code on the page, or a wrong word in chat
+	EventNamed    = "factor_named"    // the page's word was typed in chat
+	EventSet      = "factor_set"      // it counts from now on
+	EventUsed     = "factor_used"     // a code vouched for an act
+	EventFailed   = "factor_failed"   // a wrong code
+	EventLocked   = "factor_locked"   // too many of them
+	EventDisabled = "factor_disabled" // far too many
+	EventRemoved  = "factor_removed"  // by its owner
+	EventAsked    = "factor_asked"    // an administrator asks for its removal
+	EventReset    = "factor_reset"    // the second one does, and it is gone
+)
+
+// Directory tells who somebody is, as of now.
+type Directory interface {
+	Person(ctx context.Context, id access.PersonID) (access.Person, error)
+	People(ctx context.Context) ([]access.Person, error)
+}
+
+// Notice is something that people must hear of.
+type Notice struct {
+	Event  string          `json:"event"`
+	ID     string          `json:"id"` // of the factor or the enrolment
+	Person access.PersonID `json:"person"`
+	By     access.Actor    `json:"by"`
+	At     time.Time       `json:"at"`
+	Until  time.Time       `json:"until,omitzero"` // of a lock
+	// Waits says that an administrator has to confirm, or a second one to ask too.
+	Waits bool `json:"waits,omitempty"`
+}
+
+// Config is what Factors are made of.
+type Config struct {
+	Store     Store      // required
+	Directory Directory  // required
+	Keys      []seal.Key // required: seal the seeds
+	// PageURL is where the enrolment page is served; a link's token follows. Required.
+	PageURL string
+	// Administrator tells who may confirm an enrolment and ask for a reset. Nil: nobody.
+	Administrator func(access.Person) bool
+	// Issuer is the name that apps show. Empty: Elevate.
+	Issuer string
+	// Strict takes the code of the current step alone. Otherwise those beside it count too: phones' clocks differ.
+	Strict bool
+	// Tell tells the person and the administrators. Nil: nobody is told.
+	Tell   func(ctx context.Context, n Notice) error
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: discarded
+}
+
+// Factors are everybody's. They are safe for concurrent use.
+type Factors struct {
+	cfg  Config
+	box  *seal.Box
+	skew int64
+	now  func() time.Time
+	log  *slog.Logger
+}
+
+// New checks the configuration and makes Factors.
+func New(cfg Config) (*Factors, error) {
+	if cfg.Store == nil || cfg.Directory == nil || cfg.PageURL == "" {
+		return nil, errors.New("factor: Store, Directory and PageURL are required")
+	}
+	if cfg.Issuer == "" {
+		cfg.Issuer = "Elevate"
+	}
+	if err := CheckIssuer(cfg.Issuer); err != nil {
+		return nil, fmt.Errorf("factor: the issuer %w", err)
+	}
+	if cfg.Administrator == nil {
+		cfg.Administrator = func(access.Person) bool { return false }
+	}
+	if cfg.Tell == nil {
+		cfg.Tell = func(context.Context, Notice) error { return nil }
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	box, err := seal.New(cfg.Keys, "totp")
+	if err != nil {
+		return nil, fmt.Errorf("factor: %w", err)
+	}
+	f := &Factors{cfg: cfg, box: box, skew: 1, now: cfg.Now, log: cfg.Logger}
+	if cfg.Strict {
+		f.skew = 0
+	}
+	return f, nil
+}
+
+// Status is how somebody stands with their factor.
+type Status struct {
+	Since       time.Time // zero: there is none
+	LockedUntil time.Time // zero: not locked
+	Disabled    bool
+	Step        Step // of an enrolment that is under way; empty: there is none
+}
+
+// Status tells how somebody stands.
+func (f *Factors) Status(ctx context.Context, p access.PersonID) (Status, error) {
+	stored, err := f.stored(ctx, p)
+	if err != nil {
+		return Status{}, err
+	}
+	e, err := f.enrolment(ctx, p)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Since: stored.Since, Disabled: stored.Disabled, Step: e.Step}
+	if stored.LockedUntil.After(f.now()) {
+		s.LockedUntil = stored.LockedUntil
+	}
+	return s, nil
+}
+
+func (f *Factors) stored(ctx context.Context, p access.PersonID) (Stored, error) {
+	s, err := f.cfg.Store.Factor(ctx, p)
+	if err != nil {
+		return s, unavailable(err)
+	}
+	return s, nil
+}
+
+func (f *Factors) enrolment(ctx context.Context, p access.PersonID) (Enrolment, error) {
+	e, err := f.cfg.Store.Enrolment(ctx, p)
+	if err != nil {
+		return e, unavailable(err)
+	}
+	return e, nil
+}
+
+// Prove accepts a code of a person for one act, once, or refuses with the way out. Without a code it says that one is
+// asked for (access.AsksProof), or why none could help.
+func (f *Factors) Prove(ctx context.Context, by access.Actor, act access.Act, code access.Secret) error {
+	stored, err := f.stored(ctx, by.Person)
+	if err != nil {
+		return err
+	}
+	if err := f.usable(stored); err != nil {
+		return err
+	}
+	if strings.TrimSpace(code.Reveal()) == "" {
+		return refusal(access.ErrInvalid, access.CodeProofMissing, "This needs a code of your authenticator app. Write the six digits that it shows for Elevate.")
+	}
+	digits, ok := sixDigits(code)
+	if !ok { // no guess: it is not counted
+		return refusal(access.ErrInvalid, access.CodeProofWrong, "A code has six digits. Write what your authenticator app shows for Elevate.")
+	}
+	return f.try(ctx, by, act, digits)
+}
+
+// usable refuses what no code of a factor could help.
+func (f *Factors) usable(s Stored) error {
+	switch {
+	case s.ID == "":
+		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
+			"This needs a second factor, and you have none yet, so nothing was done. Set one up with `/elevate mfa`, then try again.")
+	case s.Disabled:
+		return refusal(access.ErrNotAllowed, access.CodeFactorLocked,
+			"Your second factor is switched off after too many wrong codes, so nothing was done. Two administrators can reset it with `/elevate mfa reset`; then set up a new one.")
+	case s.LockedUntil.After(f.now()):
+		return refusal(access.ErrNotAllowed, access.CodeFactorLocked,
+			"Your second factor is locked after %d wrong codes, until %s UTC, so nothing was done. If the codes were not yours, tell an administrator now.",
+			bounds.Tries, s.LockedUntil.UTC().Format("15:04"))
+	}
+	return nil
+}
+
+// try looks at one guess that was charged for.
+func (f *Factors) try(ctx context.Context, by access.Actor, act access.Act, digits string) error {
+	stored, verdict, err := f.cfg.Store.Charge(ctx, by.Person, bounds)
+	if err != nil {
+		return unavailable(err)
+	}
+	if verdict != Open {
+		if verdict == None {
+			stored.ID = ""
+		}
+		return f.refused(ctx, by, stored, verdict)
+	}
+	seed, err := f.box.Open(stored.Sealed, string(by.Person), stored.ID)
+	if err == nil {
+		err = checkSeed(seed)
+	}
+	if err != nil {
+		f.log.ErrorContext(ctx, "the seed of a second factor does not open; put its key back among secrets.keys, or reset the factor",
+			"person", by.Person, "err", err)
+		r := refusal(access.ErrUnavailable, "factor_unreadable", "Your second factor cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
+		r.Err = err
+		return r
+	}
+	step, ok, err := match(seed, digits, f.now(), f.skew)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !ok {
+		return f.miss(ctx, by, stored)
+	}
+	ev := f.event(EventUsed, by, by.Person)
+	ev.Request = act.Request
+	ev.Detail = map[string]string{"verb": act.Verb, "act": act.Digest(), "factor": stored.ID}
+	if verdict, err = f.cfg.Store.Spend(ctx, by.Person, stored.ID, step, bounds, ev); err != nil {
+		return unavailable(err)
+	}
+	if verdict == None {
+		stored.ID = ""
+	}
+	return f.refused(ctx, by, stored, verdict)
+}
+
+// miss counts a wrong code.
+func (f *Factors) miss(ctx context.Context, by access.Actor, stored Stored) error {
+	verdict, err := f.cfg.Store.Miss(ctx, by.Person, stored.ID, bounds, Misses{
+		Failed: f.event(EventFailed, by, by.Person), Locked: f.event(EventLocked, by, by.Person), Disabled: f.event(EventDisabled, by, by.Person),
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	switch verdict {
+	case Locked:
+		f.tell(ctx, Notice{Event: EventLocked, ID: stored.ID, Person: by.Person, By: by, Until: f.now().Add(bounds.Lock).UTC()})
+	case Disabled:
+		f.tell(ctx, Notice{Event: EventDisabled, ID: stored.ID, Person: by.Person, By: by})
+	}
+	return f.refused(ctx, by, stored, verdict)
+}
+
+// refused is a verdict in words; nil where the code was accepted.
+func (f *Factors) refused(ctx context.Context, by access.Actor, stored Stored, v Verdict) error {
+	switch v {
+	case Accepted:
+		return nil
+	case Used, Missed:
+		return refusal(access.ErrInvalid, access.CodeProofWrong,
+			"That code does not count: it is wrong, or it was used already. Wait until your app shows the next one.")
+	case Locked:
+		if !stored.LockedUntil.After(f.now()) {
+			stored.LockedUntil = f.now().Add(bounds.Lock)
+		}
+	case Disabled:
+		stored.Disabled = true
+	case None:
+		stored.ID = ""
+	default:
+		return unavailable(fmt.Errorf("unknown verdict %q", v))
+	}
+	if err := f.usable(stored); err != nil {
+		return err
+	}
+	return unavailable(fmt.Errorf("verdict %q of a factor in order", v))
+}
+
+// Reseal seals anew, with the first key, every seed that another key sealed. left is how many of those whom the
+// directory knows still need an older key.
+func (f *Factors) Reseal(ctx context.Context) (left int, err error) {
+	people, err := f.cfg.Directory.People(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list people: %w", err)
+	}
+	for _, p := range people {
+		stored, err := f.cfg.Store.Factor(ctx, p.ID)
+		if err != nil {
+			return left, fmt.Errorf("load the factor of %s: %w", p.ID, err)
+		}
+		if stored.ID == "" || f.box.Current(stored.Sealed) {
+			continue
+		}
+		seed, err := f.box.Open(stored.Sealed, string(p.ID), stored.ID)
+		if err != nil {
+			left++
+			f.log.ErrorContext(ctx, "the seed of a second factor does not open; put its key back among secrets.keys, or reset the factor", "person", p.ID, "err", err)
+			continue
+		}
+		sealed := f.box.Seal(seed, string(p.ID), stored.ID)
+		if _, err := f.cfg.Store.Reseal(ctx, p.ID, stored.ID, stored.Sealed, sealed); err != nil {
+			return left, fmt.Errorf("seal the factor of %s anew: %w", p.ID, err)
+		}
+		f.log.InfoContext(ctx, "the seed of a second factor was sealed with the first key", "person", p.ID)
+	}
+	return left, nil
+}
+
+func (f *Factors) event(kind string, by access.Actor, whose access.PersonID) audit.Event {
+	return audit.Event{At: f.now().UTC(), Kind: kind, Actor: by, Person: whose}
+}
+
+// tell tells people. What happened stands in the audit log whether or not they could be told.
+func (f *Factors) tell(ctx context.Context, n Notice) {
+	n.At = f.now().UTC()
+	if err := f.cfg.Tell(ctx, n); err != nil {
+		f.log.ErrorContext(ctx, "people could not be told what happened to a second factor", "event", n.Event, "person", n.Person, "err", err)
+	}
+}
+
+func refusal(kind error, code, format string, args ...any) *access.Refusal {
+	return &access.Refusal{Kind: kind, Code: code, Field: "code", Text: fmt.Sprintf(format, args...)}
+}
+
+func unavailable(err error) *access.Refusal {
+	return &access.Refusal{Kind: access.ErrUnavailable, Code: "factor_unavailable", Err: err,
+		Text: "The second factor could not be checked, so nothing was done. Try again in a minute."}
+}
