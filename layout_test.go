@@ -44,6 +44,9 @@ func directions() []direction {
 		{"storage/embedded", []string{"storage/redis", "workflows", "workflows/access", "workflows/audit"}},
 		{"bot", []string{"connectors", "workflows/..."}},
 		{"bot/api", []string{"bot", "connectors", "workflows/..."}},
+		{"bot/page", nil},
+		{"bot/signin", []string{"bot/page", "workflows/access"}},
+		{"bot/linking", []string{"bot", "bot/page", "bot/signin", "workflows", "workflows/access"}},
 		{"bot/*", []string{"bot", "workflows", "workflows/access"}},
 		{"cmd/...", []string{"..."}},
 	}
@@ -67,6 +70,7 @@ func homes() map[string][]string {
 		"github.com/slack-go/slack":     {"bot/slack"},
 		"github.com/infracloudio":       {"bot/teams"},
 		"github.com/golang-jwt":         {"bot/teams"},
+		"github.com/coreos/go-oidc":     {"bot/signin"},
 		"github.com/redis/go-redis":     {"storage/..."},
 		"github.com/alicebob/miniredis": {"storage/embedded"},
 		"github.com/jackc/pgx":          {"connectors/postgres"},

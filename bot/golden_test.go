@@ -282,8 +282,8 @@ func TestPagesAndLists(t *testing.T) {
 	b := d.bot(t)
 	ana := Who{Chat: "web", Account: "ana"}
 	golden(t, "home_empty", asText(b.Home(t.Context(), ana)))
-	golden(t, "help", asText(helpCard("web")))
-	golden(t, "help_teams", asText(helpCard("teams")))
+	golden(t, "help", asText(helpCard("web", false)))
+	golden(t, "help_teams", asText(helpCard("teams", false)))
 	golden(t, "roles", asText(*b.Command(t.Context(), ana, "roles").Card))
 	golden(t, "roles_none", asText(*b.Command(t.Context(), ana, "roles nothing such").Card))
 	golden(t, "unknown", asText(b.Home(t.Context(), Who{Chat: "web", Account: "mallory"})))

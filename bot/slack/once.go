@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"elevate/bot"
 )
 
 // rememberedFor is how long an act is known to have been answered. A signature is good for ten minutes at most (five
@@ -51,6 +53,9 @@ func (s *Slack) first(ctx context.Context, key string, act func() reply) (reply,
 }
 
 func (s *Slack) remember(ctx context.Context, key string, r reply) {
+	if r.once {
+		r = private(bot.SaysOnce)
+	}
 	value, err := json.Marshal(remembered{Body: r.body, Done: true})
 	if err == nil {
 		err = s.cfg.Store.Put(ctx, key, value, rememberedFor)

@@ -17,6 +17,8 @@ type reply struct {
 	text string
 	// card is what body shows, for the case that the way back cannot carry it.
 	card *bot.Card
+	// once keeps body out of the store: a second delivery is told so.
+	once bool
 }
 
 func jsonReply(v any) reply {

@@ -105,7 +105,9 @@ func (s *Slack) obey(ctx context.Context, c command) reply {
 	case a.Form != nil:
 		s.afterwards(func(ctx context.Context) error { return s.show(ctx, at, a) })
 	case a.Card != nil:
-		return jsonReply(s.whisper(ctx, *a.Card))
+		r := jsonReply(s.whisper(ctx, *a.Card))
+		r.once = a.Card.Once
+		return r
 	}
 	return reply{}
 }

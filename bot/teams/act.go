@@ -198,6 +198,9 @@ func (t *Teams) sent(ctx context.Context, a act) outcome {
 
 // remember keeps the outcome of an act, so that one that is delivered twice is answered twice and done once.
 func (t *Teams) remember(ctx context.Context, key string, o outcome) {
+	if o.once {
+		o = outcome{Says: bot.SaysOnce}
+	}
 	value, err := json.Marshal(o)
 	if err == nil {
 		err = t.cfg.Store.Put(ctx, key, value, rememberedFor)

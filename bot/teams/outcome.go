@@ -18,6 +18,8 @@ type outcome struct {
 	Says    string `json:"says,omitempty"`
 	// Quiet is of use in the place of the message that was pressed only: whoever looks there sees the same without it.
 	Quiet bool `json:"quiet,omitempty"`
+
+	once bool // not to be kept: a second delivery is told so
 }
 
 const (
@@ -60,7 +62,7 @@ func (t *Teams) card(ctx context.Context, a act, c bot.Card) outcome {
 	case a.Press.On == "home":
 		cards = append(cards, t.cfg.Bot.Home(ctx, a.Spot.who()))
 	}
-	return outcome{Card: t.render.card(ctx, cards...), Summary: summary(c)}
+	return outcome{Card: t.render.card(ctx, cards...), Summary: summary(c), once: c.Once}
 }
 
 // back leads from what takes the place of something to that: a request's message, as the person sees it, or their page.

@@ -20,6 +20,15 @@ const (
 	GivenAgain = "given_again"
 	// Drift records that a target does not list what a live grant gave.
 	Drift = "drift"
+	// Linked records that a chat account counts as a person's from now on: they signed in, or the chat confirmed an e-mail
+	// address of theirs.
+	Linked = "linked"
+	// LinkSuspended records that a link counts for nothing any more, because what it rested on changed.
+	LinkSuspended = "link_suspended"
+	// LinkConfirmed records that an administrator vouched for a suspended link.
+	LinkConfirmed = "link_confirmed"
+	// Unlinked records that a link was taken away.
+	Unlinked = "unlinked"
 )
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.
