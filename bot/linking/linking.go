@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"elevate/bot"
+	"elevate/bot/page"
 	"elevate/bot/signin"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -206,5 +207,5 @@ func (o *Office) Handler() http.Handler {
 	mux.HandleFunc("GET "+Prefix+"/{token}", o.show)
 	mux.HandleFunc("POST "+Prefix+"/{token}", o.begin)
 	mux.HandleFunc("GET "+Prefix+"/as/{id}", o.signedIn)
-	return mux
+	return page.Guard(mux)
 }

@@ -43,6 +43,7 @@ type discovered struct {
 	saysIssuer bool
 	origin     string // of the page that people sign in on
 	methods    []string
+	keys       string // address
 }
 
 func newProvider(cfg Config) *provider {
@@ -104,7 +105,7 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 			RedirectURL: p.cfg.PublicURL + callbackPath, Scopes: p.cfg.Scopes,
 		},
 		verifier:   made.Verifier(&oidc.Config{ClientID: p.cfg.ClientID, Now: p.cfg.Now}),
-		saysIssuer: more.Issuer, methods: more.Methods, origin: page.Scheme + "://" + page.Host,
+		saysIssuer: more.Issuer, methods: more.Methods, keys: more.Keys, origin: page.Scheme + "://" + page.Host,
 	}
 	return p.found, nil
 }

@@ -198,5 +198,5 @@ func (d *Desk) Visit(r *http.Request, purpose string) (Visit, error) {
 func (d *Desk) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+callbackPath, d.callback)
-	return mux
+	return page.Guard(mux)
 }

@@ -16,6 +16,8 @@ import (
 
 	"elevate/bot"
 	"elevate/bot/api"
+	"elevate/bot/linking"
+	"elevate/bot/signin"
 	"elevate/bot/slack"
 	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
@@ -26,7 +28,6 @@ import (
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
-	"elevate/workflows/directory"
 )
 
 // app is the product, put together from a configuration.
@@ -40,7 +41,10 @@ type app struct {
 
 	embedded *embedded.Server // nil where store.url names a server
 	store    *redis.Store
-	people   *directory.Directory
+	people   workflows.Directory
+	accounts *slack.People   // nil without Slack, or where the configuration alone says who people are
+	desk     *signin.Desk    // nil without oidc
+	linking  *linking.Office // nil where the configuration alone says who people are
 	service  *workflows.Service
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
@@ -59,7 +63,7 @@ type spoken interface {
 
 // assemble makes everything and starts nothing but the embedded store. The caller closes it.
 func assemble(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), people: cfg.Directory(), chats: chatsOf(cfg)}
+	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), chats: chatsOf(cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -67,6 +71,9 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 	}()
 	if err := a.openStore(ctx); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := a.openPeople(); err != nil {
+		return nil, err
 	}
 	if err := a.openEvidence(); err != nil {
 		return nil, fmt.Errorf("audit.dir: %w", err)
@@ -150,10 +157,14 @@ func (a *app) openChats() error {
 	if d := a.cfg.Digest; d != nil {
 		location = d.Location
 	}
-	talk, err := bot.New(bot.Config{
+	c := bot.Config{
 		Service: a.service, Directory: a.people, Channel: a.cfg.Set.Channel, Chats: a.chats, Location: location,
 		Administrators: a.service.Administrators, Overdue: a.store.Overdue, TurnedAway: a.service.TurnedAway, Logger: a.log,
-	})
+	}
+	if a.linking != nil {
+		c.Linking = a.linking
+	}
+	talk, err := bot.New(c)
 	if err != nil {
 		return err
 	}
@@ -253,6 +264,7 @@ func (a *app) openHTTP() error {
 	if a.teams != nil {
 		mux.Handle("/api/messages", a.teams.Handler())
 	}
+	a.servePages(mux)
 	a.handler = mux
 	return nil
 }
@@ -318,6 +330,12 @@ func (a *app) finish(ctx context.Context) {
 // close gives everything back that assemble took, the store last.
 func (a *app) close() error {
 	var errs []error
+	if a.accounts != nil {
+		a.accounts.Close()
+	}
+	if a.desk != nil {
+		a.desk.Close()
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
