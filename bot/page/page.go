@@ -26,13 +26,13 @@ const (
 type Page struct {
 	Title string
 	Tone  Tone
-	Lead  string   // the one sentence that everybody reads
+	Lead  string // the one sentence that everybody reads
+	// Word is something to type elsewhere, shown large and on a line of its own.
+	Word  string
 	Facts []Fact   // what the page is about
 	Text  []string // paragraphs
-	// Word is something to type elsewhere, shown large and on a line of its own.
-	Word string
-	Form *Form
-	Foot string // the small print
+	Form  *Form
+	Foot  string // the small print
 }
 
 // Fact is a labelled value.

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,7 +15,14 @@ func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, 
 	if len(l.cfg.Groups) == 0 {
 		return p, nil
 	}
-	all, err := l.links.get(ctx, "", l.allLinks)
+	members := map[string]usergroups{}
+	for chat := range l.cfg.Usergroups {
+		var err error
+		if members[chat], err = l.members.get(ctx, chat, func(ctx context.Context) (usergroups, error) { return l.askMembers(ctx, chat) }); err != nil {
+			return p, fmt.Errorf("groups of %s: %w", p.ID, err)
+		}
+	}
+	all, err := l.links.get(ctx, "", l.allLinks) // after the members: asking for them makes links
 	if err != nil {
 		return p, fmt.Errorf("groups of %s: %w", p.ID, err)
 	}
@@ -22,9 +30,7 @@ func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, 
 	for _, g := range l.cfg.Groups {
 		in := g.Claim != "" && slices.Contains(claims, g.Claim)
 		if !in && g.Usergroup != "" {
-			if in, err = l.inUsergroup(ctx, p.ID, g, all[p.ID]); err != nil {
-				return p, fmt.Errorf("groups of %s: %w", p.ID, err)
-			}
+			in = slices.ContainsFunc(l.accountsIn(g.Chat, p.ID, all[p.ID]), func(a string) bool { return members[g.Chat][g.Usergroup][a] })
 		}
 		if in && !slices.Contains(p.Groups, g.Name) {
 			p.Groups = append(p.Groups, g.Name)
@@ -32,6 +38,9 @@ func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, 
 	}
 	return p, nil
 }
+
+// usergroups are the accounts in each group of a chat.
+type usergroups map[string]map[string]bool
 
 func (l *Live) allLinks(ctx context.Context) (map[access.PersonID][]access.Link, error) {
 	links, err := l.cfg.Links.Links(ctx)
@@ -61,18 +70,6 @@ func (l *Live) claims(links []access.Link) []string {
 	return last.Groups
 }
 
-func (l *Live) inUsergroup(ctx context.Context, id access.PersonID, g Group, links []access.Link) (bool, error) {
-	accounts := l.accountsIn(g.Chat, id, links)
-	if len(accounts) == 0 {
-		return false, nil
-	}
-	members, err := l.members.get(ctx, g.Chat, func(ctx context.Context) (map[string]map[string]bool, error) { return l.askMembers(ctx, g.Chat) })
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(accounts, func(a string) bool { return members[g.Usergroup][a] }), nil
-}
-
 // accountsIn are the accounts by which somebody is a member of a chat's groups.
 func (l *Live) accountsIn(chat string, id access.PersonID, links []access.Link) []string {
 	if written := l.cfg.People.accounts[id][chat]; written != "" {
@@ -92,18 +89,38 @@ func (l *Live) accountsIn(chat string, id access.PersonID, links []access.Link) 
 	return accounts
 }
 
-// askMembers asks a chat who is in its groups.
-func (l *Live) askMembers(ctx context.Context, chat string) (map[string]map[string]bool, error) {
+// askMembers asks a chat who is in the groups that count. Members who have never been heard of, and whose address may say
+// who they are, are looked up, so that they can be asked to approve before they have ever typed anything.
+func (l *Live) askMembers(ctx context.Context, chat string) (usergroups, error) {
 	groups, err := l.cfg.Usergroups[chat].Usergroups(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("user groups of %s: %w", chat, err)
 	}
-	sets := make(map[string]map[string]bool, len(groups))
-	for group, accounts := range groups {
-		sets[group] = map[string]bool{}
-		for _, a := range accounts {
-			sets[group][a] = true
+	sets := usergroups{}
+	for _, g := range l.cfg.Groups {
+		if g.Chat != chat || sets[g.Usergroup] != nil {
+			continue
+		}
+		sets[g.Usergroup] = map[string]bool{}
+		for _, a := range groups[g.Usergroup] {
+			sets[g.Usergroup][a] = true
+			if err := l.meet(ctx, chat, a); err != nil {
+				return nil, fmt.Errorf("user group %s of %s: %w", g.Usergroup, chat, err)
+			}
 		}
 	}
 	return sets, nil
+}
+
+// meet finds out whose an account is, where an address may say so. That it is nobody's is no error here.
+func (l *Live) meet(ctx context.Context, chat, account string) error {
+	if l.cfg.Emails[chat] == nil {
+		return nil
+	}
+	_, err := l.ownerOf(ctx, chat, account)
+	var refused *access.Refusal
+	if errors.Is(err, access.ErrNotFound) || errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }

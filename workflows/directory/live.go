@@ -85,7 +85,7 @@ type Live struct {
 	log      *slog.Logger
 	profiles *kept[access.Profile] // by chat and account
 	emails   *kept[access.Profile] // by chat and address
-	members  *kept[map[string]map[string]bool]
+	members  *kept[usergroups]
 	links    *kept[map[access.PersonID][]access.Link]
 }
 
@@ -112,7 +112,7 @@ func Open(cfg Config) (*Live, error) {
 		cfg: cfg, now: cfg.Now, log: cfg.Logger,
 		profiles: keep[access.Profile](wordFresh, accountsMax, cfg.Now),
 		emails:   keep[access.Profile](wordFresh, accountsMax, cfg.Now),
-		members:  keep[map[string]map[string]bool](wordFresh, len(cfg.Usergroups), cfg.Now),
+		members:  keep[usergroups](wordFresh, len(cfg.Usergroups), cfg.Now),
 		links:    keep[map[access.PersonID][]access.Link](linksFresh, 1, cfg.Now),
 	}, nil
 }

@@ -409,6 +409,16 @@ func TestWhatCannotBeAskedIsNo(t *testing.T) {
 	}
 }
 
+// TestMembersAreKnownBeforeTheyType: whoever is to approve can be found although they never wrote to Elevate.
+func TestMembersAreKnownBeforeTheyType(t *testing.T) {
+	t.Parallel()
+	w := live(t, nil)
+	p, err := w.Person(t.Context(), "ana") // by her confirmed address alone
+	if err != nil || !slices.Contains(p.Groups, "oncall") {
+		t.Errorf("%q, %v", p.Groups, err)
+	}
+}
+
 func TestManyWhoClickAtOnceAskOnce(t *testing.T) {
 	t.Parallel()
 	w := live(t, nil)
