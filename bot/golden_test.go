@@ -91,6 +91,8 @@ func spanText(spans []Span) string {
 			b.WriteString("@" + s.Name)
 		case !s.Time.IsZero():
 			b.WriteString("<" + s.Time.UTC().Format(map[TimeStyle]string{Clock: "15:04", DateTime: "2 Jan 15:04", Date: "2 Jan", Seconds: "15:04:05"}[s.Style]) + ">")
+		case s.URL != "":
+			b.WriteString("[" + s.Text + "](" + s.URL + ")")
 		case s.Bold:
 			b.WriteString("**" + s.Text + "**")
 		case s.Code:

@@ -15,6 +15,8 @@ import (
 
 // Linking lets people show whose chat account is whose. Its errors are refusals where something can be done about them.
 type Linking interface {
+	// Invites tells whether people can link accounts themselves: there is somewhere to sign in.
+	Invites() bool
 	// Invite gives the address of a page for one account alone, and for how long it is good.
 	Invite(ctx context.Context, who Who) (url string, lasts time.Duration, err error)
 	// Finish links an account to whoever was shown the word that is typed there.
@@ -24,6 +26,9 @@ type Linking interface {
 	// Remove takes the links of somebody away: one's own, or for administrators anyone's.
 	Remove(ctx context.Context, by access.Actor, person access.PersonID) ([]access.Link, error)
 }
+
+// linking tells whether people can link their accounts themselves.
+func (b *Bot) linking() bool { return b.cfg.Linking != nil && b.cfg.Linking.Invites() }
 
 // ChatName is what people call a chat.
 func ChatName(chat string) string {

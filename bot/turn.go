@@ -23,8 +23,8 @@ func (b *Bot) person(ctx context.Context, who Who) (access.Person, *Card) {
 		b.log.Info("an account that is linked to nobody was refused", "chat", who.Chat, "account", who.Account)
 		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, "unlinked_account")
 		way := say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")
-		if b.cfg.Linking != nil {
-			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show whose it is. ", way)
+		if b.linking() {
+			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show that it is yours. If that does not do: ", way)
 		}
 		return p, &Card{Name: "unknown", Summary: "This account is not linked to anybody in Elevate.", Parts: []Part{
 			Text{Spans: say("Elevate does not know whose account this is, so nothing was done.")},
@@ -124,7 +124,7 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 	case verbRequest:
 		return b.typedRequest(ctx, who, p, c)
 	case verbHelp:
-		return Answer{Card: ptr(helpCard(who.Chat, b.cfg.Linking != nil))}, nil
+		return Answer{Card: ptr(helpCard(who.Chat, b.linking()))}, nil
 	case verbMine:
 		return b.mineAnswer(ctx, who, p, nil)
 	case verbRoles:

@@ -94,6 +94,9 @@ func actor(who bot.Who) access.Actor {
 	return access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}
 }
 
+// Invites tells whether there is somewhere to sign in.
+func (o *Office) Invites() bool { return o.cfg.Desk != nil }
+
 // Invite makes a link for one chat account, to be shown to nobody else.
 func (o *Office) Invite(ctx context.Context, who bot.Who) (string, time.Duration, error) {
 	if o.cfg.Desk == nil {
