@@ -24,7 +24,7 @@ func (b *Bot) person(ctx context.Context, who Who) (access.Person, *Card) {
 		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, "unlinked_account")
 		way := say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")
 		if b.linking() {
-			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show that it is yours. If that does not do: ", way)
+			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show that it is yours. If you cannot: ", way)
 		}
 		return p, &Card{Name: "unknown", Summary: "This account is not linked to anybody in Elevate.", Parts: []Part{
 			Text{Spans: say("Elevate does not know whose account this is, so nothing was done.")},
