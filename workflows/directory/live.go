@@ -126,6 +126,16 @@ func (l *Live) Person(ctx context.Context, id access.PersonID) (access.Person, e
 	return l.withGroups(ctx, p)
 }
 
+// Known finds somebody by id, with the groups of the configuration alone.
+func (l *Live) Known(ctx context.Context, id access.PersonID) (access.Person, error) {
+	return l.cfg.People.Person(ctx, id)
+}
+
+// AllKnown lists everybody, by id, with the groups of the configuration alone.
+func (l *Live) AllKnown(ctx context.Context) ([]access.Person, error) {
+	return l.cfg.People.People(ctx)
+}
+
 // People lists everybody, by id.
 func (l *Live) People(ctx context.Context) ([]access.Person, error) {
 	people, err := l.cfg.People.People(ctx)
@@ -140,8 +150,8 @@ func (l *Live) People(ctx context.Context) ([]access.Person, error) {
 	return people, nil
 }
 
-// ByAccount finds the one person that a chat account is linked to. What the configuration says and what the store has must
-// not differ.
+// ByAccount finds the one person that a chat account is linked to, without the groups that are kept elsewhere. What the
+// configuration says and what the store has must not differ.
 func (l *Live) ByAccount(ctx context.Context, chat, id string) (access.Person, error) {
 	key := chatAccount(chat, id)
 	written := l.cfg.People.byChat[key]
@@ -156,18 +166,18 @@ func (l *Live) ByAccount(ctx context.Context, chat, id string) (access.Person, e
 	case len(written) == 1 && link != nil && link.Person != written[0]:
 		return access.Person{}, fmt.Errorf("%s account %q is linked to %s by the configuration and to %s by a link: %w", chat, id, written[0], link.Person, access.ErrNotFound)
 	case len(written) == 1:
-		return l.Person(ctx, written[0])
+		return l.Known(ctx, written[0])
 	case link != nil && link.Kind == access.LinkOIDC:
 		if err := l.stands(*link); err != nil {
 			return access.Person{}, fmt.Errorf("%s account %q: %w", chat, id, err)
 		}
-		return l.Person(ctx, link.Person)
+		return l.Known(ctx, link.Person)
 	}
 	owner, err := l.byEmail(ctx, key, link)
 	if err != nil {
 		return access.Person{}, err
 	}
-	return l.Person(ctx, owner)
+	return l.Known(ctx, owner)
 }
 
 // AccountOf is the person's account in a chat.

@@ -392,10 +392,9 @@ func TestWhatCannotBeAskedIsNo(t *testing.T) {
 	w.down = true
 	_, byID := w.Person(t.Context(), "ana")
 	_, all := w.People(t.Context())
-	_, byAccount := w.ByAccount(t.Context(), "slack", "U0ANA")
 	_, byEmail := w.ByAccount(t.Context(), "slack", "U0BEN")
 	_, account := w.AccountOf(t.Context(), "ben", "slack")
-	for what, err := range map[string]error{"a person": byID, "all people": all, "an account": byAccount, "an account by its address": byEmail, "an account of": account} {
+	for what, err := range map[string]error{"a person": byID, "all people": all, "an account by its address": byEmail, "an account of": account} {
 		if !errors.Is(err, errDown) || errors.Is(err, access.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -403,9 +402,18 @@ func TestWhatCannotBeAskedIsNo(t *testing.T) {
 	if account, err := w.AccountOf(t.Context(), "cleo", "slack"); err != nil || account != "U0CLEO" {
 		t.Errorf("who needs no question is found: %q, %v", account, err)
 	}
-	w.down = false // and a failure is not remembered
 	if p, err := w.ByAccount(t.Context(), "slack", "U0ANA"); err != nil || p.ID != "ana" {
+		t.Errorf("who signed in is known without groups: %q, %v", p.ID, err)
+	}
+	if p, err := w.Known(t.Context(), "cleo"); err != nil || p.ID != "cleo" {
 		t.Errorf("%q, %v", p.ID, err)
+	}
+	if all, err := w.AllKnown(t.Context()); err != nil || len(all) != 7 {
+		t.Errorf("%d people, %v", len(all), err)
+	}
+	w.down = false // and a failure is not remembered
+	if p, err := w.Person(t.Context(), "ana"); err != nil || !slices.Contains(p.Groups, "oncall") {
+		t.Errorf("%q, %v", p.Groups, err)
 	}
 }
 
