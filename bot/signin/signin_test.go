@@ -41,23 +41,10 @@ type site struct {
 	mu     sync.Mutex
 	errand Errand
 	away   []string // whom it turned away
-	shift  time.Duration
 	log    bytes.Buffer
 }
 
 const purposeUnderTest = "test:1"
-
-func (s *site) now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Now().Add(s.shift)
-}
-
-func (s *site) move(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.shift += d
-}
 
 // Write makes the log safe to read while it is written.
 func (s *site) Write(b []byte) (int, error) {
@@ -84,7 +71,7 @@ func setup(t *testing.T, change func(*Config)) *site {
 	t.Cleanup(func() { _ = s.store.Close() })
 	cfg := Config{
 		Issuer: s.provider.URL, ClientID: oidcfake.ClientID, ClientSecret: access.NewSecret(oidcfake.ClientSecret), PublicURL: s.URL,
-		GroupsClaim: "groups", Store: s.store, Directory: company{"00u-ana": "ana", "00u-ben": "ben"}, Now: s.now,
+		GroupsClaim: "groups", Store: s.store, Directory: company{"00u-ana": "ana", "00u-ben": "ben"},
 		Logger:  slog.New(slog.NewJSONHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Timeout: 5 * time.Second,
 		TurnedAway: func(_ context.Context, id access.Identity, code string) {
