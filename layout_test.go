@@ -47,6 +47,9 @@ func directions() []direction {
 		{"bot", []string{"connectors", "workflows/..."}},
 		{"bot/enrol", []string{"bot", "workflows/access", "workflows/factor"}},
 		{"bot/api", []string{"bot", "connectors", "workflows/..."}},
+		{"bot/page", nil},
+		{"bot/signin", []string{"bot/page", "workflows/access"}},
+		{"bot/linking", []string{"bot", "bot/page", "bot/signin", "workflows", "workflows/access"}},
 		{"bot/*", []string{"bot", "workflows", "workflows/access"}},
 		{"cmd/...", []string{"..."}},
 	}
@@ -71,6 +74,7 @@ func homes() map[string][]string {
 		"github.com/slack-go/slack":     {"bot/slack"},
 		"github.com/infracloudio":       {"bot/teams"},
 		"github.com/golang-jwt":         {"bot/teams"},
+		"github.com/coreos/go-oidc":     {"bot/signin"},
 		"github.com/redis/go-redis":     {"storage/..."},
 		"github.com/alicebob/miniredis": {"storage/embedded"},
 		"github.com/jackc/pgx":          {"connectors/postgres"},

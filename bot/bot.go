@@ -47,8 +47,10 @@ type Config struct {
 	Overdue func(context.Context) ([]*access.Record, error)
 	// TurnedAway is told of an account that was refused because it is linked to nobody. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, by access.Actor, code string)
-	Now        func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: discarded
+	// Linking lets people show whose account is whose. Nil: the configuration alone says so.
+	Linking Linking
+	Now     func() time.Time // nil: time.Now
+	Logger  *slog.Logger     // nil: discarded
 }
 
 // Bot answers what people type, click and submit, in any chat. Its methods read and write the store and never call a

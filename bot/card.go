@@ -75,6 +75,7 @@ func (Divider) part() {}
 // Span is a run of text. Exactly one of Text, Person and Time is set. Text is shown to the letter.
 type Span struct {
 	Text   string
+	URL    string // of ours, with Text for its label: a link to open
 	Bold   bool
 	Code   bool
 	Person access.PersonID // shown by directory name; Mention also calls the person's attention
@@ -140,6 +141,9 @@ func Strong(text string) Span { return Span{Text: text, Bold: true} }
 
 // Mono is a span of code: ids, commands.
 func Mono(text string) Span { return Span{Text: text, Code: true} }
+
+// Link is a span that opens an address of ours.
+func Link(label, url string) Span { return Span{Text: label, URL: url} }
 
 // When is a moment in the reader's own zone.
 func When(t time.Time, s TimeStyle) Span { return Span{Time: t, Style: s} }

@@ -42,9 +42,6 @@ func Filled(form FormName, request access.RequestID, values map[string]string) S
 	return s
 }
 
-// SaysOnce stands in the place of an answer that is shown once, where it is asked for again.
-const SaysOnce = "This was shown already, and is not shown twice. Ask for a new one with /elevate mfa."
-
 // Answer is what the person who did something sees, alone.
 type Answer struct {
 	Card *Card

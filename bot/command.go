@@ -24,6 +24,7 @@ const (
 	verbCancel  verb = "cancel"
 	verbReview  verb = "review"
 	verbMFA     verb = "mfa"
+	verbLink    verb = "link"
 	verbHelp    verb = "help"
 	verbApprove verb = "approve"
 	verbDeny    verb = "deny"
@@ -33,7 +34,7 @@ const (
 var helpWords = []string{"help", "?", "-h", "--help"}
 
 // typedVerbs are the words that commands begin with.
-var typedVerbs = []verb{verbMine, verbRoles, verbShow, verbEnd, verbExtend, verbCancel, verbReview, verbMFA, verbHelp, verbApprove, verbDeny}
+var typedVerbs = []verb{verbMine, verbRoles, verbShow, verbEnd, verbExtend, verbCancel, verbReview, verbMFA, verbLink, verbHelp, verbApprove, verbDeny}
 
 // Reserved tells whether a role of this id could not be requested by typing it, because commands begin with the word.
 // A catalogue with such a role is a mistake to point out at start.

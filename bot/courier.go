@@ -153,6 +153,9 @@ func (c *Courier) plan(ctx context.Context, e workflows.Errand) ([]Message, erro
 	if n.Kind == workflows.NoteFactor {
 		return c.cfg.Bot.planFactor(ctx, c.cfg.Chat.Name(), n)
 	}
+	if n.Kind == workflows.NoteLink {
+		return c.cfg.Bot.planLink(ctx, c.cfg.Chat.Name(), n)
+	}
 	r, err := c.cfg.Store.Get(ctx, access.RequestID(e.Topic))
 	if notFound(err) {
 		c.log.Error("there is no record of a request that a note speaks of; the note is dropped", "request_id", e.Topic, "kind", n.Kind)

@@ -91,6 +91,8 @@ func spanText(spans []Span) string {
 			b.WriteString("@" + s.Name)
 		case !s.Time.IsZero():
 			b.WriteString("<" + s.Time.UTC().Format(map[TimeStyle]string{Clock: "15:04", DateTime: "2 Jan 15:04", Date: "2 Jan", Seconds: "15:04:05"}[s.Style]) + ">")
+		case s.URL != "":
+			b.WriteString("[" + s.Text + "](" + s.URL + ")")
 		case s.Bold:
 			b.WriteString("**" + s.Text + "**")
 		case s.Code:
@@ -292,8 +294,8 @@ func TestPagesAndLists(t *testing.T) {
 	b := d.bot(t)
 	ana := Who{Chat: "web", Account: "ana"}
 	golden(t, "home_empty", asText(b.Home(t.Context(), ana)))
-	golden(t, "help", asText(helpCard("web", false)))
-	golden(t, "help_teams", asText(helpCard("teams", false)))
+	golden(t, "help", asText(helpCard("web", false, false)))
+	golden(t, "help_teams", asText(helpCard("teams", false, false)))
 	golden(t, "roles", asText(*b.Command(t.Context(), ana, "roles").Card))
 	golden(t, "roles_none", asText(*b.Command(t.Context(), ana, "roles nothing such").Card))
 	golden(t, "unknown", asText(b.Home(t.Context(), Who{Chat: "web", Account: "mallory"})))

@@ -24,6 +24,9 @@ const (
 	SaysStore = "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."
 )
 
+// SaysOnce answers a second delivery of what was answered with something that must not be kept.
+const SaysOnce = "Elevate has answered this already, with something that it shows once. Ask again for a new one."
+
 // Tasks runs what outlives the request that caused it, and knows when all of it has ended.
 type Tasks struct {
 	ctx    context.Context

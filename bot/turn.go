@@ -17,14 +17,22 @@ import (
 // person finds who is talking. Every turn asks the directory again; the card says what to do where it knows nobody.
 func (b *Bot) person(ctx context.Context, who Who) (access.Person, *Card) {
 	p, err := b.cfg.Directory.ByAccount(ctx, who.Chat, who.Account)
+	var suspended *access.Refusal
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		b.log.Info("an account that is linked to nobody was refused", "chat", who.Chat, "account", who.Account)
 		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, "unlinked_account")
+		way := say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")
+		if b.linking() {
+			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show that it is yours. If you cannot: ", way)
+		}
 		return p, &Card{Name: "unknown", Summary: "This account is not linked to anybody in Elevate.", Parts: []Part{
 			Text{Spans: say("Elevate does not know whose account this is, so nothing was done.")},
-			Text{Spans: say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")},
+			Text{Spans: way},
 		}}
+	case errors.As(err, &suspended):
+		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, suspended.Code)
+		return p, b.sorry(err, who, "directory").Card
 	case err != nil:
 		answer := b.sorry(&access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
 			Text: "The directory could not be asked who you are, so nothing was done. Try again in a minute."}, who, "directory")
@@ -94,11 +102,14 @@ func ptr(c Card) *Card { return &c }
 
 // Command answers the words after /elevate.
 func (b *Bot) Command(ctx context.Context, who Who, text string) Answer {
+	c := parse(text)
+	if c.verb == verbLink {
+		return b.link(ctx, who, c.text)
+	}
 	p, sorry := b.person(ctx, who)
 	if sorry != nil {
 		return Answer{Card: sorry}
 	}
-	c := parse(text)
 	answer, err := b.command(ctx, who, p, c)
 	if err != nil {
 		return b.refused(ctx, who, p, c.id, err, string(c.verb))
@@ -113,7 +124,7 @@ func (b *Bot) command(ctx context.Context, who Who, p access.Person, c command) 
 	case verbRequest:
 		return b.typedRequest(ctx, who, p, c)
 	case verbHelp:
-		return Answer{Card: ptr(helpCard(who.Chat, b.cfg.Factors != nil))}, nil
+		return Answer{Card: ptr(helpCard(who.Chat, b.cfg.Factors != nil, b.linking()))}, nil
 	case verbMine:
 		return b.mineAnswer(ctx, who, p, nil)
 	case verbRoles:
@@ -319,8 +330,8 @@ func calling(chat string) string {
 	return "/elevate"
 }
 
-// helpCard lists the commands, with those of second factors where there are any.
-func helpCard(chat string, factors bool) Card {
+// helpCard lists the commands, with those of second factors and of links where there are any.
+func helpCard(chat string, factors, linking bool) Card {
 	c := Card{Name: "help", Title: "Elevate", Summary: "How to get a role for a short time."}
 	c.Parts = []Part{Text{Spans: say("Get a role for a short time: ask, somebody approves, and it is taken away by itself.")}}
 	type line struct{ command, says string }
@@ -339,6 +350,9 @@ func helpCard(chat string, factors bool) Card {
 	}
 	for _, l := range append(lines, line{" help", "this list"}) {
 		c.Parts = append(c.Parts, Item{Spans: say(Mono(calling(chat)+l.command), " – ", l.says)})
+	}
+	if linking {
+		c.Parts = append(c.Parts, Item{Spans: say(Mono(calling(chat)+" link"), " – show by signing in that this account is yours")})
 	}
 	if chat == "teams" {
 		c.Parts = append(c.Parts, Text{Small: true, Spans: say("Where your Teams offers ", Mono("/elevate"), ", its answers are seen by you alone. In your chat with Elevate, leave ", Mono("@Elevate"), " out.")})

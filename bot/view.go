@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"elevate/connectors"
+	"elevate/workflows"
 	"elevate/workflows/access"
 )
 
@@ -87,7 +88,7 @@ func (b *Bot) callAdministrators(ctx context.Context, v *view) {
 
 // name is the directory's name for somebody, fit to stand in a sentence.
 func (b *Bot) name(ctx context.Context, id access.PersonID) string {
-	p, err := b.cfg.Directory.Person(ctx, id)
+	p, err := workflows.Known(ctx, b.cfg.Directory, id)
 	if err != nil {
 		if !errors.Is(err, access.ErrNotFound) {
 			b.log.Warn("a person's name could not be looked up", "person", id, "err", err)

@@ -182,6 +182,9 @@ func (s *Service) finish(rec *access.Record, by access.Actor, reason string) (Tr
 // mayEnd tells why a person may not end a record's access, or nil.
 func (s *Service) mayEnd(ctx context.Context, id access.PersonID, rec *access.Record) *access.Refusal {
 	who, err := s.person(ctx, id)
+	if errors.Is(err, access.ErrUnavailable) && concerns(rec, id) { // giving one's own access back waits for no group
+		return nil
+	}
 	if err != nil {
 		return asRefusal(err)
 	}

@@ -141,7 +141,7 @@ func (w *Sweeper) foundling(ctx context.Context, role access.Role, s sighting, t
 // owner finds whose account it is. Where nobody has it, or the directory cannot be asked, the account stands for its
 // owner; nothing waits for that.
 func (w *Sweeper) owner(ctx context.Context, connector string, s sighting) (access.PersonID, string) {
-	people, err := w.s.cfg.Directory.People(ctx)
+	people, err := allKnown(ctx, w.s.cfg.Directory)
 	if err != nil {
 		w.s.log.Warn("the directory could not be asked whose account it is", "connector", connector, "account", s.Account, "err", err)
 	}

@@ -78,7 +78,7 @@ func (w *Sweeper) sight(ctx context.Context, role access.Role, holders []connect
 func (w *Sweeper) sightOne(ctx context.Context, role access.Role, h connectors.Holder) (sighting, error) {
 	s := sighting{Holder: h}
 	if h.Account == "" { // a target that knows people, and not their accounts
-		p, err := w.s.cfg.Directory.Person(ctx, h.Person)
+		p, err := Known(ctx, w.s.cfg.Directory, h.Person)
 		switch {
 		case err == nil:
 			s.Account = p.Account(role.Connector)

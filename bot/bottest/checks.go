@@ -26,6 +26,7 @@ func everyPartIsShown(s *suite) {
 	shown := s.post(bot.Card{Name: "all", Title: "A title", Summary: "What a notification says.", Parts: []bot.Part{
 		bot.Text{Spans: []bot.Span{bot.Say("plain words, "), bot.Strong("strong words, "), bot.Mono("code"), bot.Say(", "), {Person: Ana, Name: "Ana Lima"}}},
 		bot.Text{Spans: []bot.Span{bot.Say("calling "), {Person: Ben, Name: "Ben Stone", Mention: true}, bot.Say(" at "), bot.When(at, bot.DateTime)}},
+		bot.Text{Spans: []bot.Span{bot.Say("open "), bot.Link("a page", "https://elevate.example.com/link/1")}},
 		bot.Facts{Rows: []bot.Fact{{Label: "Ticket", Value: []bot.Span{bot.Say("INC-1")}}, {Label: "Risk", Value: []bot.Span{bot.Strong("high")}}}},
 		bot.Quote{Text: "somebody's words\non two lines"},
 		bot.Heading{Text: "A heading"}, bot.Divider{},
@@ -36,7 +37,7 @@ func everyPartIsShown(s *suite) {
 	}})
 	for _, want := range []string{
 		"A title", "plain words, ", "strong words, ", "code", "Ana Lima", "calling ", "Ticket", "INC-1", "Risk", "high",
-		"somebody's words", "on two lines", "A heading", "a line", "another", "fine print",
+		"open ", "a page", "somebody's words", "on two lines", "A heading", "a line", "another", "fine print",
 	} {
 		if !strings.Contains(shown.Text, want) {
 			s.Errorf("not shown: %q; shown is %q", want, shown.Text)

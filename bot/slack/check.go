@@ -18,6 +18,18 @@ func Scopes() []string {
 	return []string{"channels:read", "chat:write", "commands", "groups:read", "im:write", "users:read"}
 }
 
+// scopes are those that a configuration needs.
+func (cfg Config) scopes() []string {
+	scopes := Scopes()
+	if cfg.TrustEmail {
+		scopes = append(scopes, "users:read.email")
+	}
+	if len(cfg.Usergroups) > 0 {
+		scopes = append(scopes, "usergroups:read")
+	}
+	return scopes
+}
+
 // checker asks Slack about a configuration.
 type checker struct {
 	cfg  Config
@@ -40,6 +52,7 @@ func Check(ctx context.Context, cfg Config, channels []string) (bot.Report, erro
 		for _, channel := range channels {
 			s.checkChannel(ctx, &r, channel)
 		}
+		s.checkUsergroups(ctx, &r)
 	}
 	if !s.cfg.AppToken.IsZero() {
 		s.checkAppToken(ctx, &r)
@@ -71,13 +84,13 @@ func (s checker) checkToken(ctx context.Context, r *bot.Report) *slack.AuthTestR
 		r.Remark("Slack did not say which scopes the app has, so they were not checked")
 		return me
 	}
-	for _, scope := range Scopes() {
+	for _, scope := range s.cfg.scopes() {
 		if !slices.Contains(granted, scope) {
 			r.Problem("the app lacks the scope %s: add it and install the app again", scope)
 		}
 	}
 	for _, scope := range granted {
-		if !slices.Contains(Scopes(), scope) {
+		if !slices.Contains(s.cfg.scopes(), scope) {
 			r.Remark("the app has the scope %s, which Elevate does not use: take it away", scope)
 		}
 	}
@@ -101,6 +114,24 @@ func (s checker) checkChannel(ctx context.Context, r *bot.Report, id string) {
 		r.Problem("channel %s (#%s): the app is not in it; type /invite @Elevate there", id, c.Name)
 	case c.IsExtShared, c.IsPendingExtShared:
 		r.Problem("channel %s (#%s) is shared with another organisation, whose people would read every request", id, c.Name)
+	}
+}
+
+// checkUsergroups finds user groups that do not exist, or not any more: nobody is in those.
+func (s checker) checkUsergroups(ctx context.Context, r *bot.Report) {
+	if len(s.cfg.Usergroups) == 0 {
+		return
+	}
+	people := People{organisation: s.cfg.EnterpriseID != "", team: s.cfg.TeamID, http: s.http, api: s.api}
+	groups, err := people.Usergroups(ctx)
+	if err != nil {
+		r.Problem("groups: %v", err)
+		return
+	}
+	for _, id := range s.cfg.Usergroups {
+		if _, there := groups[id]; !there {
+			r.Problem("groups: Slack has no user group %s, or it is disabled: nobody is in it", id)
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func read(blocks []any) string {
 			b.WriteString(html.UnescapeString(markup.ReplaceAllString(text, "")) + "\n")
 		case "plain_text":
 			b.WriteString(text + "\n")
-		case "text":
+		case "text", "link":
 			b.WriteString(text)
 		}
 	})

@@ -53,6 +53,10 @@ type Config struct {
 	EnterpriseID string
 	APIURL       string // of the Web API; empty: https://slack.com/api/
 	Command      string // the slash command; empty: /elevate
+	// TrustEmail and Usergroups say what else of Slack is read, for Check to see that it can be: people's e-mail addresses,
+	// and these user groups.
+	TrustEmail bool
+	Usergroups []string
 
 	Bot       Conversation // required
 	Store     Store        // required

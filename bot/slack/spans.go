@@ -42,6 +42,9 @@ func (r renderer) element(ctx context.Context, span bot.Span) slack.RichTextSect
 			return slack.NewRichTextSectionUserElement(account, style)
 		}
 	}
+	if span.URL != "" {
+		return slack.NewRichTextSectionLinkElement(span.URL, bot.Cut(span.Text, maxText), style)
+	}
 	if text := span.Words(); text != "" {
 		return slack.NewRichTextSectionTextElement(bot.Cut(text, maxText), style)
 	}
@@ -84,7 +87,7 @@ func (r renderer) mrkdwn(ctx context.Context, span bot.Span) string {
 	}
 	text := span.Words()
 	switch {
-	case text == "":
+	case text == "", span.URL != "": // a link is written as one in rich text alone
 		return ""
 	case span.Code:
 		if strings.ContainsAny(text, "`\n") || edged(text) {

@@ -132,7 +132,7 @@ func (t *Teams) handle(ctx context.Context, payload []byte) error {
 		o = t.perform(ctx, a)
 	}
 	// From here on the act counts. What is left is its answer, which is not worth another try.
-	t.remember(ctx, a.Key, o.kept())
+	t.remember(ctx, a.Key, o)
 	if !t.waiting.came(a.Key, o) {
 		t.afterwards(func(ctx context.Context) error { return t.tell(ctx, a.Spot, o) })
 	}
@@ -215,14 +215,14 @@ func (t *Teams) sent(ctx context.Context, a act) outcome {
 	answer := t.cfg.Bot.Submit(ctx, a.Spot.who(), a.Press.submission())
 	o := t.shown(ctx, a, answer)
 	if len(answer.Errors) == 0 && answer.Form == nil {
-		t.remember(ctx, spent, o.kept())
+		t.remember(ctx, spent, o)
 	}
 	return o
 }
 
 // remember keeps the outcome of an act, so that one that is delivered twice is answered twice and done once.
 func (t *Teams) remember(ctx context.Context, key string, o outcome) {
-	value, err := json.Marshal(o)
+	value, err := json.Marshal(o.kept())
 	if err == nil {
 		err = t.cfg.Store.Put(ctx, key, value, rememberedFor)
 	}

@@ -43,10 +43,11 @@ func (l look) dress(o object) object {
 func (s *sheet) line(ctx context.Context, spans []bot.Span, l look) []object {
 	var flat, marked strings.Builder
 	var called []string
-	live := false
+	live, linked := false, false
 	for _, span := range spans {
 		text := span.Words()
 		mark := emphasized(span, text)
+		linked = linked || span.URL != ""
 		if moment := localTime(span); moment != "" {
 			text, mark, live = "T", moment, true
 		}
@@ -58,7 +59,7 @@ func (s *sheet) line(ctx context.Context, spans []bot.Span, l look) []object {
 		marked.WriteString(mark)
 	}
 	switch {
-	case !live:
+	case !live, linked: // a link is a run that can be pressed
 		return rich(l, spans...)
 	case harmless(flat.String()):
 		return []object{markdown(marked.String(), l)}
@@ -93,6 +94,9 @@ func runs(span bot.Span, l look) []object {
 			end = at[0] + 1
 		}
 		run := l.dress(object{"type": "TextRun", "text": text[:end]})
+		if span.URL != "" {
+			run["selectAction"] = object{"type": "Action.OpenUrl", "url": span.URL}
+		}
 		if span.Bold {
 			run["weight"] = "bolder"
 		}

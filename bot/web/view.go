@@ -33,6 +33,7 @@ type factView struct {
 
 type spanView struct {
 	Text    string          `json:"text,omitempty"`
+	URL     string          `json:"url,omitempty"`
 	Bold    bool            `json:"bold,omitempty"`
 	Code    bool            `json:"code,omitempty"`
 	Person  access.PersonID `json:"person,omitempty"`
@@ -144,7 +145,7 @@ func viewPart(p bot.Part) partView {
 func viewSpans(spans []bot.Span) []spanView {
 	out := make([]spanView, 0, len(spans))
 	for _, s := range spans {
-		v := spanView{Text: s.Text, Bold: s.Bold, Code: s.Code, Person: s.Person, Mention: s.Mention}
+		v := spanView{Text: s.Text, URL: s.URL, Bold: s.Bold, Code: s.Code, Person: s.Person, Mention: s.Mention}
 		switch {
 		case s.Person != "":
 			v.Text = s.Name

@@ -17,6 +17,8 @@ import (
 	"elevate/bot"
 	"elevate/bot/api"
 	"elevate/bot/enrol"
+	"elevate/bot/linking"
+	"elevate/bot/signin"
 	"elevate/bot/slack"
 	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
@@ -27,7 +29,6 @@ import (
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
-	"elevate/workflows/directory"
 	"elevate/workflows/factor"
 	"elevate/workflows/seal"
 )
@@ -43,8 +44,11 @@ type app struct {
 
 	embedded *embedded.Server // nil where store.url names a server
 	store    *redis.Store
-	people   *directory.Directory
 	factors  *factor.Factors // nil without keys to seal them with, or a page to set them up on
+	people   workflows.Directory
+	accounts *slack.People   // nil without Slack, or where the configuration alone says who people are
+	desk     *signin.Desk    // nil without oidc
+	linking  *linking.Office // nil where the configuration alone says who people are
 	service  *workflows.Service
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
@@ -63,7 +67,7 @@ type spoken interface {
 
 // assemble makes everything and starts nothing but the embedded store. The caller closes it.
 func assemble(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), people: cfg.Directory(), chats: chatsOf(cfg)}
+	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), chats: chatsOf(cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -71,6 +75,9 @@ func assemble(ctx context.Context, cfg *config.Config, made map[string]connector
 	}()
 	if err := a.openStore(ctx); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := a.openPeople(); err != nil {
+		return nil, err
 	}
 	if err := a.openEvidence(); err != nil {
 		return nil, fmt.Errorf("audit.dir: %w", err)
@@ -163,6 +170,9 @@ func (a *app) openChats() error {
 	}
 	if a.factors != nil {
 		c.Factors = a.factors
+	}
+	if a.linking != nil {
+		c.Linking = a.linking
 	}
 	talk, err := bot.New(c)
 	if err != nil {
@@ -276,6 +286,7 @@ func (a *app) openHTTP() error {
 		}
 		mux.Handle(enrol.Path, page.Handler())
 	}
+	a.servePages(mux)
 	a.handler = mux
 	return nil
 }
@@ -341,6 +352,12 @@ func (a *app) finish(ctx context.Context) {
 // close gives everything back that assemble took, the store last.
 func (a *app) close() error {
 	var errs []error
+	if a.accounts != nil {
+		a.accounts.Close()
+	}
+	if a.desk != nil {
+		a.desk.Close()
+	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

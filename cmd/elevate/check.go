@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"elevate/bot"
+	"elevate/bot/signin"
 	"elevate/bot/slack"
 	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
@@ -48,6 +49,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 			c.store(cmd.Context(), cfg)
 			c.slack(cmd.Context(), cfg)
 			c.teams(cmd.Context(), cfg)
+			c.oidc(cmd.Context(), cfg)
 			c.connectors(cmd.Context(), cfg, made)
 			if c.problems > 0 {
 				return errReported
@@ -154,6 +156,25 @@ func (c *checker) chat(name, place string, look func() (bot.Report, error)) {
 	}
 }
 
+func (c *checker) oidc(ctx context.Context, cfg *config.Config) {
+	if cfg.OIDC == nil {
+		return
+	}
+	var remarks []string
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		remarks, err = signin.Check(ctx, signinConfig(cfg))
+		return err
+	})
+	if err != nil {
+		c.problem("oidc", err)
+		return
+	}
+	for _, r := range remarks {
+		c.warn("oidc", r)
+	}
+	c.ok("oidc", "%s", cfg.OIDC.Issuer)
+}
+
 func (c *checker) connectors(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector) {
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		what := "connectors." + name
@@ -258,6 +279,7 @@ func slackConfig(cfg *config.Config) slack.Config {
 	c := slack.Config{
 		BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, TeamID: cfg.Slack.TeamID,
 		EnterpriseID: cfg.Slack.EnterpriseID, APIURL: cfg.Slack.APIURL, Command: cfg.Slack.Command,
+		TrustEmail: cfg.Slack.TrustEmail, Usergroups: cfg.Usergroups(),
 	}
 	for _, secret := range []access.Secret{cfg.Slack.SigningSecret, cfg.Slack.PreviousSigningSecret} {
 		if !secret.IsZero() {

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -167,15 +166,4 @@ func (x *tab) become(person string) {
 	x.Helper()
 	x.click(`[data-person="` + person + `"]`)
 	x.See(`document.querySelector('[data-person="`+person+`"][aria-checked="true"]')`, person+" chosen")
-}
-
-// prefer sets what the desktop asks of pages: "light" or "dark".
-func (x *tab) prefer(scheme string) {
-	x.Helper()
-	_, err := chromedp.Call(x.Page.Context(), emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-	}})
-	if err != nil {
-		x.Fatal(err)
-	}
 }

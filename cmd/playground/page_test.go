@@ -27,7 +27,7 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 	t.Parallel()
 	x := open(t, program(t, "-at", start), 1440, 900)
 	for _, scheme := range []string{"light", "dark"} {
-		x.prefer(scheme)
+		x.Prefer(scheme)
 		x.clear(scheme + ", at first")
 		x.click("#line")
 		x.Type("/elevate ")
@@ -44,7 +44,7 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 	x.click(request + ` [data-action="deny"]`)
 	x.reads("#form", "Deny")
 	for _, scheme := range []string{"light", "dark"} {
-		x.prefer(scheme)
+		x.Prefer(scheme)
 		x.clear(scheme + ", denying")
 	}
 	x.Shot("dark-deny")
@@ -56,7 +56,7 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 	for _, room := range []string{"", "access-critical", "@bob", "access"} {
 		x.click(`[data-room="` + room + `"]`)
 		for _, scheme := range []string{"light", "dark"} {
-			x.prefer(scheme)
+			x.Prefer(scheme)
 			x.clear(scheme + ", in " + room)
 		}
 	}
@@ -65,7 +65,7 @@ func TestPageIsLegibleInLightAndDark(t *testing.T) {
 	x.click("#confirm [data-yes]")
 	x.reads(held, "should be gone")
 	x.clear("dark, ending late")
-	x.prefer("light")
+	x.Prefer("light")
 	x.clear("light, ending late")
 }
 
@@ -93,7 +93,7 @@ func TestPhoneShowsOnePartAtATime(t *testing.T) {
 	x.reads(held, "Ana Lima")
 	x.clear("target")
 	x.Shot("phone-target")
-	x.prefer("dark")
+	x.Prefer("dark")
 	x.clear("target, dark")
 	x.Shot("phone-target-dark")
 	x.click("#tabs button:nth-child(1)")

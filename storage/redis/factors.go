@@ -192,7 +192,7 @@ func (s *Store) factorStep(ctx context.Context, script string, keys []string, ev
 		if err != nil {
 			return "", fmt.Errorf("redis: encode an event: %w", err)
 		}
-		all = append(all, doc)
+		all = append(all, s.markDoc(markEvent, doc))
 	}
 	ask := call{script: script, keys: keys, args: append(all, args...)}
 	word, err := s.word(ctx, ask)

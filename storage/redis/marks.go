@@ -34,6 +34,8 @@ const (
 	markEvent    = "event"
 	markDelivery = "delivery"
 	markMemory   = "memory"
+	markOffer    = "offer"
+	markLink     = "link"
 )
 
 // A document carries its mark in front, {"mark":"…", and then what it is without; scripts read it as any other.

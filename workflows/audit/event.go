@@ -22,6 +22,15 @@ const (
 	Drift = "drift"
 	// Forged records that something in the store was not what Elevate wrote: an event, a record, or the timers of one.
 	Forged = "forged"
+	// Linked records that a chat account counts as a person's from now on: they signed in, or the chat confirmed an e-mail
+	// address of theirs.
+	Linked = "linked"
+	// LinkSuspended records that a link counts for nothing any more, because what it rested on changed.
+	LinkSuspended = "link_suspended"
+	// LinkConfirmed records that an administrator vouched for a suspended link.
+	LinkConfirmed = "link_confirmed"
+	// Unlinked records that a link was taken away.
+	Unlinked = "unlinked"
 )
 
 // Event is one thing that happened: an arrow taken, or a refusal. It answers who, what, when, why and from where.

@@ -1,6 +1,7 @@
-// Package directory knows people from the configuration: who they are, and which chat accounts are theirs.
-// Whatever is linked to two people is linked to nobody here. Saying so to the operator, with the line, is for the
-// configuration.
+// Package directory knows people: who they are, which chat accounts are theirs, and which groups they are in now. A
+// Directory is what the configuration says; a Live one asks beside it for links that people made themselves, for what a
+// chat has confirmed, and for groups that are kept elsewhere. Whatever is linked to two people is linked to nobody here.
+// Saying so to the operator, with the line, is for the configuration.
 package directory
 
 import (
@@ -17,6 +18,8 @@ import (
 type Entry struct {
 	Person access.Person
 	Chats  map[string]string // chat (slack, teams, web) → the account's id there
+	// Subject is what the identity provider calls the person; empty where nobody has written it down.
+	Subject string
 }
 
 type account struct{ chat, id string }
@@ -27,6 +30,10 @@ type Directory struct {
 	byID     map[access.PersonID]access.Person
 	accounts map[access.PersonID]map[string]string
 	byChat   map[account][]access.PersonID
+	// subjects has what the identity provider calls people; bySubject and byEmail the people of one subject or address.
+	subjects  map[access.PersonID]string
+	bySubject map[string][]access.PersonID
+	byEmail   map[string][]access.PersonID
 }
 
 // New makes a directory of entries.
@@ -35,6 +42,7 @@ func New(entries []Entry) *Directory {
 		byID:     map[access.PersonID]access.Person{},
 		accounts: map[access.PersonID]map[string]string{},
 		byChat:   map[account][]access.PersonID{},
+		subjects: map[access.PersonID]string{}, bySubject: map[string][]access.PersonID{}, byEmail: map[string][]access.PersonID{},
 	}
 	count := map[access.PersonID]int{}
 	for _, e := range entries {
@@ -52,6 +60,7 @@ func New(entries []Entry) *Directory {
 		d.people = append(d.people, p)
 		d.byID[id] = p
 		d.accounts[id] = map[string]string{}
+		d.identify(p, e.Subject)
 		for chat, a := range e.Chats {
 			if a != "" {
 				d.accounts[id][chat] = a
@@ -62,6 +71,41 @@ func New(entries []Entry) *Directory {
 	}
 	slices.SortFunc(d.people, func(a, b access.Person) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return d
+}
+
+// identify notes what else than chat accounts names somebody. Programs sign in nowhere, and share mailboxes.
+func (d *Directory) identify(p access.Person, subject string) {
+	if subject != "" {
+		d.subjects[p.ID] = subject
+		d.bySubject[subject] = append(d.bySubject[subject], p.ID)
+	}
+	if p.Email != "" && p.Kind == access.Human {
+		d.byEmail[address(p.Email)] = append(d.byEmail[address(p.Email)], p.ID)
+	}
+}
+
+// address is an e-mail address as it is compared: in small letters, of which only ASCII has any. What folds to the same
+// letters otherwise, such as the Kelvin sign, is another address.
+func address(email string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, email)
+}
+
+// OwnerOf is the one person that an account is written down for; "" where there is none.
+func (d *Directory) OwnerOf(chat, id string) access.PersonID {
+	if owners := d.byChat[chatAccount(chat, id)]; len(owners) > 0 {
+		return owners[0]
+	}
+	return ""
+}
+
+// WrittenAccount is the account that is written down for a person in a chat; "" where there is none.
+func (d *Directory) WrittenAccount(id access.PersonID, chat string) string {
+	return d.accounts[id][chat]
 }
 
 // chatAccount is how an account is looked up. Teams' ids are GUIDs, which are written in either case.

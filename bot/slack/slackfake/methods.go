@@ -29,6 +29,8 @@ func methods() map[string]method {
 		"conversations.open":    {[]string{"im:write"}, (*Server).conversationsOpen},
 		"conversations.info":    {[]string{"channels:read", "groups:read"}, (*Server).conversationsInfo},
 		"users.info":            {[]string{"users:read"}, (*Server).usersInfo},
+		"users.lookupByEmail":   {[]string{"users:read.email"}, (*Server).lookupByEmail},
+		"usergroups.list":       {[]string{"usergroups:read"}, (*Server).usergroupsList},
 		"views.open":            {nil, (*Server).viewsOpen},
 		"views.update":          {nil, (*Server).viewsUpdate},
 		"views.publish":         {nil, (*Server).viewsPublish},
@@ -171,10 +173,41 @@ func (s *Server) usersInfo(args map[string]any) (map[string]any, string) {
 	if u == nil {
 		return nil, "user_not_found"
 	}
-	return map[string]any{"user": map[string]any{
-		"id": u.ID, "name": u.Name, "team_id": u.Team, "deleted": u.Deleted, "is_bot": u.Bot,
+	return map[string]any{"user": s.userObject(u)}, ""
+}
+
+// userObject is somebody as Slack describes them, with the address where the token may see it. The lock is held.
+func (s *Server) userObject(u *User) map[string]any {
+	profile := map[string]any{"real_name": u.RealName}
+	out := map[string]any{
+		"id": u.ID, "name": u.Name, "team_id": u.Team, "deleted": u.Deleted, "is_bot": u.Bot, "real_name": u.RealName, "profile": profile,
 		"is_restricted": u.Restricted, "is_ultra_restricted": u.UltraRestricted, "is_stranger": u.Stranger,
-	}}, ""
+	}
+	if slices.Contains(s.Scopes, "users:read.email") {
+		profile["email"], out["is_email_confirmed"] = u.Email, u.Email != "" && !u.Unconfirmed
+	}
+	return out
+}
+
+func (s *Server) lookupByEmail(args map[string]any) (map[string]any, string) {
+	for _, u := range s.users {
+		if u.Email != "" && strings.EqualFold(u.Email, text(args, "email")) && !u.Deleted {
+			return map[string]any{"user": s.userObject(u)}, ""
+		}
+	}
+	return nil, "users_not_found"
+}
+
+func (s *Server) usergroupsList(args map[string]any) (map[string]any, string) {
+	var all []any
+	for id, users := range s.groups {
+		g := map[string]any{"id": id, "handle": strings.ToLower(id), "date_delete": 0}
+		if text(args, "include_users") == "true" {
+			g["users"] = users
+		}
+		all = append(all, g)
+	}
+	return map[string]any{"usergroups": all}, ""
 }
 
 func (s *Server) conversationsOpen(args map[string]any) (map[string]any, string) {

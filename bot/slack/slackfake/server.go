@@ -38,6 +38,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	users    map[string]*User
+	groups   map[string][]string // of users, by the id of the user group
 	channels map[string]*Channel
 	views    map[string]*View
 	homes    map[string]*View
@@ -56,6 +57,9 @@ type Server struct {
 type User struct {
 	ID, Name, Team                                      string
 	Deleted, Bot, Restricted, UltraRestricted, Stranger bool
+
+	RealName, Email string
+	Unconfirmed     bool // nobody has confirmed the address
 }
 
 // Channel is a conversation.
@@ -169,6 +173,16 @@ func (s *Server) AddUser(u User) {
 		u.Team = Team
 	}
 	s.users[u.ID] = &u
+}
+
+// SetUsergroup says who is in a user group.
+func (s *Server) SetUsergroup(id string, users ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.groups == nil {
+		s.groups = map[string][]string{}
+	}
+	s.groups[id] = users
 }
 
 // AddChannel adds a channel.

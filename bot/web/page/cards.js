@@ -38,6 +38,7 @@ function span(s) {
     if (s.mention) return h("span", { class: me ? "mention me" : "mention" }, `@${s.text}`);
     return h("bdi", { class: "person" }, s.text);
   }
+  if (s.url) return h("a", { href: s.url, rel: "noopener noreferrer", target: "_blank" }, s.text);
   if (s.code) return h("code", {}, s.text);
   if (s.bold) return h("strong", {}, s.text);
   return document.createTextNode(s.text ?? "");

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -48,6 +49,23 @@ func Pictures(t testing.TB) string {
 		return ""
 	}
 	return filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-"))
+}
+
+// Resize makes the page so many pixels wide and high.
+func (p *Page) Resize(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+// Prefer sets what the desktop asks of pages: "light" or "dark".
+func (p *Page) Prefer(scheme string) {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // Context is of the page, for what else the browser can do.

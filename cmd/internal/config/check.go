@@ -31,6 +31,7 @@ func (c *checker) check() {
 		c.checkTeams(c.Teams)
 	}
 	c.checkPeople()
+	c.checkIdentity()
 	c.checkTokens()
 	c.checkRoles()
 	c.checkPolicies()

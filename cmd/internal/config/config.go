@@ -27,8 +27,10 @@ type Config struct {
 	TOTP       TOTP   `yaml:"totp"`
 	Slack      *Slack `yaml:"slack"` // nil: no Slack
 	Teams      *Teams `yaml:"teams"` // nil: no Teams
+	OIDC       *OIDC  `yaml:"oidc"`  // nil: nobody signs in
 	API        API
 	People     []Person
+	Groups     map[string]Group // that are kept elsewhere
 	Connectors map[string]Block
 	Roles      []access.Role
 	Policies   []policy.Rule
@@ -100,6 +102,8 @@ type Slack struct {
 	EnterpriseID          string // E…: set for an app installed on a whole Enterprise Grid organisation
 	APIURL                string `yaml:"api_url"` // default https://slack.com/api/
 	Command               string // default /elevate
+	// TrustEmail takes an account for that of the person whose e-mail address Slack has confirmed for it. Default false.
+	TrustEmail bool
 }
 
 // Teams is the connection to one tenant of Microsoft 365. Teams calls this program over HTTPS, at /api/messages.
@@ -129,6 +133,8 @@ type Person struct {
 	Accounts map[string]string // connector → account at its target; without an entry the account is the id
 	// The person's accounts in the chats.
 	Slack, Teams, Web string
+	// OIDC is what the identity provider calls the person, in the claim oidc.subject_claim.
+	OIDC string
 }
 
 func (p Person) person() access.Person {
@@ -207,7 +213,7 @@ func (c *Config) Directory() *directory.Directory {
 	for i, p := range c.People {
 		entries[i] = directory.Entry{
 			Person: p.person(),
-			Chats:  map[string]string{"slack": p.Slack, "teams": p.Teams, "web": p.Web},
+			Chats:  map[string]string{"slack": p.Slack, "teams": p.Teams, "web": p.Web}, Subject: c.subject(p),
 		}
 	}
 	return directory.New(entries)

@@ -68,6 +68,18 @@ var wrongs = []wrong{
 	{"teams channel", "channel: {slack: C0ACCESS}\n  - name", "channel: {slack: C0ACCESS, teams: General}\n  - name"},
 	{"channel of a chat that is not there", "channel: {slack: C0ACCESS}\n  - name", "channel: {slack: C0ACCESS, irc: \"#access\"}\n  - name"},
 
+	{"Slack's word on e-mail addresses", "  team_id: T0001", "  team_id: T0001\n  trust_email: true"},
+	{"sign-in without issuer", "api:\n", "oidc: {client_id: elevate, trust_email: true}\napi:\n"},
+	{"sign-in without client", "api:\n", "oidc: {issuer: \"https://login.example.com\", trust_email: true}\napi:\n"},
+	{"issuer unencrypted", "api:\n", "oidc: {issuer: \"http://login.example.com\", client_id: elevate, trust_email: true}\napi:\n"},
+	{"issuer is its document", "api:\n", "oidc: {issuer: \"https://login.example.com/.well-known/openid-configuration\", client_id: elevate, trust_email: true}\napi:\n"},
+	{"nobody could sign in", "api:\n", "oidc: {issuer: \"https://login.example.com\", client_id: elevate}\napi:\n"},
+	{"groups of a sign-in for ever", "api:\n", "oidc: {issuer: \"https://login.example.com\", client_id: elevate, trust_email: true, groups_for: 1000h}\napi:\n"},
+	{"subject without provider", "slack: U0ANA, ", "slack: U0ANA, oidc: 00u1, "},
+	{"group of nobody", "connectors:\n", "groups: {oncall: {}}\nconnectors:\n"},
+	{"user group's name for its id", "connectors:\n", "groups: {oncall: {slack_usergroup: \"@oncall\"}}\nconnectors:\n"},
+	{"claim without provider", "connectors:\n", "groups: {oncall: {oidc: oncall}}\nconnectors:\n"},
+
 	{"token of nobody", "person: svc-deploy", "person: svc-gone"},
 	{"hash is a token", `hash: "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"`, `hash: "${CANARY}"`},
 	{"token without name", "name: ci, ", ""},

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"elevate/bot/linking"
+	"elevate/bot/signin"
+	"elevate/bot/slack"
+	"elevate/cmd/internal/config"
+	"elevate/workflows"
+	"elevate/workflows/access"
+	"elevate/workflows/directory"
+)
+
+// openPeople makes the directory: the people of the configuration, and where others than the configuration know who they
+// are, what those say.
+func (a *app) openPeople() (err error) {
+	written := a.cfg.Directory()
+	a.people = written
+	if !a.cfg.Live() {
+		return nil
+	}
+	links, err := workflows.NewLinks(workflows.LinkConfig{
+		Store: a.store, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	c := directory.Config{
+		People: written, Links: a.store, Ledger: links, Groups: a.cfg.LiveGroups(),
+		Emails: map[string]directory.Profiles{}, Usergroups: map[string]directory.Usergroups{}, Logger: a.log,
+	}
+	if o := a.cfg.OIDC; o != nil {
+		c.Issuer, c.TrustEmail, c.ClaimsFor = o.Issuer, o.TrustEmail, o.GroupsFor
+	}
+	if a.cfg.Slack != nil {
+		if a.accounts, err = slack.NewPeople(slackConfig(a.cfg)); err != nil {
+			return err
+		}
+		c.Usergroups[slack.Name] = a.accounts
+		if a.cfg.Slack.TrustEmail {
+			c.Emails[slack.Name] = a.accounts
+		}
+	}
+	live, err := directory.Open(c)
+	if err != nil {
+		return err
+	}
+	a.people = live
+	return a.openLinking(links, live)
+}
+
+// openLinking makes the pages on which people show whose chat account is whose.
+func (a *app) openLinking(links *workflows.Links, live *directory.Live) (err error) {
+	c := linking.Config{Links: links, Store: a.store, Directory: live, PublicURL: a.cfg.HTTP.PublicURL, Name: a.accountName, Logger: a.log}
+	if o := a.cfg.OIDC; o != nil {
+		sign := signinConfig(a.cfg)
+		sign.Store, sign.Directory, sign.TurnedAway, sign.Logger = a.store, live, a.strangerSignedIn, a.log
+		if a.desk, err = signin.New(sign); err != nil {
+			return err
+		}
+		c.Desk, c.Provider = a.desk, o.Name
+	}
+	a.linking, err = linking.New(c)
+	return err
+}
+
+// signinConfig is the sign-in's part of the configuration.
+func signinConfig(cfg *config.Config) signin.Config {
+	o := cfg.OIDC
+	return signin.Config{
+		Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, PublicURL: cfg.HTTP.PublicURL, Scopes: o.Scopes,
+		SubjectClaim: o.SubjectClaim, GroupsClaim: o.GroupsClaim,
+	}
+}
+
+// administers tells whether somebody is an administrator now.
+func (a *app) administers(ctx context.Context, id access.PersonID) (bool, error) {
+	if a.cfg.Administrator == nil {
+		return false, nil
+	}
+	p, err := a.people.Person(ctx, id)
+	if errors.Is(err, access.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && a.cfg.Administrator(p), err
+}
+
+// accountName is what Slack calls an account, for a page to show.
+func (a *app) accountName(ctx context.Context, chat, account string) string {
+	if chat != slack.Name || a.accounts == nil {
+		return ""
+	}
+	seen, err := a.accounts.Profile(ctx, account)
+	if err != nil {
+		a.log.Warn("the name of an account could not be looked up", "chat", chat, "account", account, "err", err)
+	}
+	return seen.Name
+}
+
+// strangerSignedIn puts on record that somebody signed in who is nobody here, or not who was asked for.
+func (a *app) strangerSignedIn(ctx context.Context, id access.Identity, code string) {
+	a.service.TurnedAway(ctx, access.Actor{Via: "oidc", Account: id.Subject}, code)
+}
+
+// servePages adds the pages that people see in a browser.
+func (a *app) servePages(mux *http.ServeMux) {
+	if a.desk == nil {
+		return
+	}
+	mux.Handle(signin.Prefix+"/", a.desk.Handler())
+	mux.Handle(linking.Prefix+"/", a.linking.Handler())
+}

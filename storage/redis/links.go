@@ -1,0 +1,152 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+	"elevate/workflows/audit"
+)
+
+// All links lie on one shard: a person and an account are compared in one script.
+func (s *Store) linksKey() string    { return s.keys.of("links") + "links" }
+func (s *Store) accountsKey() string { return s.keys.of("links") + "accounts" }
+
+func linkField(chat, account string) string { return chat + " " + account }
+
+func personField(l *access.Link) string {
+	if l == nil {
+		return ""
+	}
+	return string(l.Person) + " " + l.Chat
+}
+
+// Link gives the link of a chat account; nil where there is none.
+func (s *Store) Link(ctx context.Context, chat, account string) (*access.Link, error) {
+	doc, err := s.client.HGet(ctx, s.linksKey(), linkField(chat, account)).Result()
+	if errors.Is(err, goredis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redis: link: %w", err)
+	}
+	return s.readLink(chat, account, doc)
+}
+
+// LinkOf gives the link of a person in a chat; nil where there is none.
+func (s *Store) LinkOf(ctx context.Context, person access.PersonID, chat string) (*access.Link, error) {
+	account, err := s.client.HGet(ctx, s.accountsKey(), personField(&access.Link{Person: person, Chat: chat})).Result()
+	if errors.Is(err, goredis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redis: account of a person: %w", err)
+	}
+	l, err := s.Link(ctx, chat, account)
+	if l != nil && l.Person != person { // it was changed between the two questions
+		return nil, err
+	}
+	return l, err
+}
+
+// Links gives every link. What cannot be read is an error: it might be a link that was suspended.
+func (s *Store) Links(ctx context.Context) ([]access.Link, error) {
+	all, err := s.client.HGetAll(ctx, s.linksKey()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: links: %w", err)
+	}
+	links := make([]access.Link, 0, len(all))
+	for field, doc := range all {
+		chat, account, _ := strings.Cut(field, " ")
+		l, err := s.readLink(chat, account, doc)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, *l)
+	}
+	return links, nil
+}
+
+// readLink reads a link, and refuses one that speaks of another account than it is kept under.
+func (s *Store) readLink(chat, account, stored string) (*access.Link, error) {
+	var l access.Link
+	doc, err := s.readDoc(markLink, stored)
+	if err == nil {
+		err = json.Unmarshal(doc, &l)
+	}
+	if err == nil && (l.Chat != chat || l.Account != account || l.Person == "") {
+		err = errors.New("it is another account's")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redis: link of %s account %q: %w", chat, account, err)
+	}
+	return &l, nil
+}
+
+// storedLink gives a link as it is stored, for it to be replaced; "" for none. ErrStale where it is another by now.
+func (s *Store) storedLink(ctx context.Context, l *access.Link) (string, error) {
+	if l == nil {
+		return "", nil
+	}
+	stored, err := s.client.HGet(ctx, s.linksKey(), linkField(l.Chat, l.Account)).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return "", fmt.Errorf("redis: link: %w", err)
+	}
+	have, _ := s.readLink(l.Chat, l.Account, stored) // nil where it is gone or is none of ours
+	same, _ := json.Marshal(have)                    // of what was read from JSON
+	want, err := json.Marshal(l)
+	if err != nil || !bytes.Equal(same, want) {
+		return "", errors.Join(err, fmt.Errorf("redis: link of %s account %q: %w", l.Chat, l.Account, workflows.ErrStale))
+	}
+	return stored, nil
+}
+
+// Relink replaces the link of an account and puts the event on record with it; before and after are nil for none.
+// ErrStale where it is not as before any more, ErrTaken where the person has another account in the chat.
+func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.Event) error {
+	at := after
+	if at == nil {
+		at = before
+	}
+	event, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("redis: encode an event: %w", err)
+	}
+	was, err := s.storedLink(ctx, before)
+	if err != nil {
+		return err
+	}
+	is := []byte(nil)
+	if after != nil {
+		doc, err := json.Marshal(after)
+		if err != nil {
+			return fmt.Errorf("redis: encode the link of %s: %w", after.Person, err)
+		}
+		is = s.markDoc(markLink, doc)
+	}
+	base := s.keys.of("links")
+	ask := call{script: "relink", keys: []string{s.linksKey(), s.accountsKey(), base + "events", base + "try:" + rand.Text()}, args: []any{
+		linkField(at.Chat, at.Account), was, is, at.Account, personField(before), personField(after), s.markDoc(markEvent, event), millis(keptAttempts),
+	}}
+	word, err := s.word(ctx, ask)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	switch word {
+	case "ok":
+		return nil
+	case "moved":
+		return fmt.Errorf("redis: link of %s account %q: %w", at.Chat, at.Account, workflows.ErrStale)
+	case "taken":
+		return fmt.Errorf("redis: link of %s in %s: %w", at.Person, at.Chat, workflows.ErrTaken)
+	}
+	return fmt.Errorf("redis: %w", unknown(ask, word))
+}

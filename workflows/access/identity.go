@@ -1,0 +1,50 @@
+package access
+
+import "time"
+
+// Identity is what the identity provider says of somebody who has just signed in, as far as it was checked.
+type Identity struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"` // the claim that names people, which no person can change and no other ever gets
+	// Email is set where the provider says that it has confirmed it.
+	Email  string    `json:"email,omitempty"`
+	Groups []string  `json:"groups,omitempty"`
+	At     time.Time `json:"at"` // when the provider said so
+}
+
+// LinkKind says what a link between a chat account and a person rests on. Links that the configuration writes down are
+// not kept, and have none.
+type LinkKind string
+
+// The kinds of link.
+const (
+	LinkOIDC  LinkKind = "oidc"  // the person signed in at the identity provider, and typed the word shown there
+	LinkEmail LinkKind = "email" // the chat has confirmed an e-mail address that is one person's
+)
+
+// Link says that a chat account is a person's.
+type Link struct {
+	Chat    string    `json:"chat"`
+	Account string    `json:"account"` // as the chat names it
+	Person  PersonID  `json:"person"`
+	Kind    LinkKind  `json:"kind"`
+	At      time.Time `json:"at"` // since when
+	// Identity is who signed in, for LinkOIDC.
+	Identity *Identity `json:"identity,omitempty"`
+	// Email and Name are what the chat said when the link was believed, for LinkEmail. Another word of it suspends the link.
+	Email string `json:"email,omitempty"`
+	Name  string `json:"name,omitempty"`
+	// Confirmed is the administrator who vouched for it after it was suspended.
+	Confirmed PersonID `json:"confirmed,omitempty"`
+	// Suspended is since when the link counts for nothing, and Why a sentence part: "its name changed".
+	Suspended time.Time `json:"suspended,omitzero"`
+	Why       string    `json:"why,omitempty"`
+}
+
+// Profile is a chat's word on one of its accounts.
+type Profile struct {
+	Account   string
+	Name      string
+	Email     string
+	Confirmed bool // the chat has confirmed the address
+}
