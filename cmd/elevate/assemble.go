@@ -125,7 +125,7 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 		Store: workflows.Vouched(a.store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
 		Roles: a.cfg.Roles, Connectors: made,
 		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
-		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Metrics: a.metrics, Logger: a.log,
+		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Limits: limitsOf(a.cfg), Metrics: a.metrics, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -140,6 +140,11 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	}
 	a.runs = append(a.runs, sweeper.Run)
 	return nil
+}
+
+func limitsOf(cfg *config.Config) workflows.Limits {
+	l := cfg.Limits
+	return workflows.Limits{Person: l.Person, Workspace: l.Workspace, Window: l.Window, Pending: l.Pending, CoolDown: l.CoolDown}
 }
 
 func (a *app) openChats() error {

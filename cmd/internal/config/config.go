@@ -40,6 +40,7 @@ type Config struct {
 	// NoticeBefore is how long before the end its holder is told. Default: 10m.
 	NoticeBefore time.Duration
 	Sweep        Sweep
+	Limits       Limits
 	Log          Log
 
 	// Set is the compiled policies, Administrator and Auditor the compiled expressions (nil where they are empty).
@@ -133,6 +134,19 @@ type Audit struct {
 // Sweep says how targets are compared with the grants.
 type Sweep struct {
 	Every time.Duration // how often each target is asked who holds its roles; default 5m
+}
+
+// Limits bound what people can put before others; decisions and endings are never limited. A limit of 0 is none.
+type Limits struct {
+	Person    int           // requests that one person may send off within Window; default 10
+	Workspace int           // requests that may come from all people of one chat, or by the API, within Window; default 100
+	Window    time.Duration // default 1m
+	Pending   int           // requests of one person that may wait for a decision at the same time; default 3
+	// CoolDown is how long after a denial nobody may ask for the same again. It doubles with each further denial within a
+	// day, up to a day. Default 5m.
+	CoolDown time.Duration
+	// Acts is what one account of a chat may click, type and send off within Window; default 60.
+	Acts int
 }
 
 // Log says how the program logs.
