@@ -197,7 +197,7 @@ func (a *app) openSlack(talk *bot.Bot) (err error) {
 	}
 	c := slackConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
-	c.TurnedAway, c.Observe = a.turnedAway(slack.Name), a.observeAck(slack.Name)
+	c.TurnedAway, c.Observe, c.Pace = a.turnedAway(slack.Name), a.observeAck(slack.Name), a.pace()
 	if a.slack, err = slack.New(c); err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (a *app) openTeams(talk *bot.Bot) (err error) {
 	}
 	c := teamsConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
-	c.TurnedAway, c.Observe = a.turnedAway(teams.Name), a.observeAck(teams.Name)
+	c.TurnedAway, c.Observe, c.Pace = a.turnedAway(teams.Name), a.observeAck(teams.Name), a.pace()
 	if a.teams, err = teams.New(c); err != nil {
 		return err
 	}
@@ -228,6 +228,8 @@ func (a *app) turnedAway(chat string) func(ctx context.Context, account, code st
 		a.service.TurnedAway(ctx, access.Actor{Via: chat, Account: account}, code)
 	}
 }
+
+func (a *app) pace() *bot.Pace { return bot.NewPace(a.cfg.Limits.Acts, a.cfg.Limits.Window) }
 
 func (a *app) observeAck(chat string) func(kind string, took time.Duration) {
 	return func(kind string, took time.Duration) { a.metrics.ObserveAck(chat, kind, took) }
