@@ -59,8 +59,8 @@ bench: deps ## every benchmark, then the comparison with asynq and river: about 
 	cd storage/redis/bench && go run . $(BENCH)
 
 .PHONY: fuzz
-fuzz: ## ten seconds for each fuzz target
-	.ci/fuzz 10s
+fuzz: ## ten seconds for each fuzz target; N=10000000 for a number of executions, P=./bot/... for some packages
+	.ci/fuzz $(if $(N),$(N)x,10s) $(P)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck and golangci-lint

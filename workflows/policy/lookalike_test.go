@@ -30,3 +30,16 @@ func TestMixedAlphabetsAreSeenWithinAWord(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSkeleton: looking twice shows the same, and what is cleaned away is not seen.
+func FuzzSkeleton(f *testing.F) {
+	for _, s := range []string{"", "Ana Lima", "Аna", "\u202eAna", "ＡＮＡ", "rn", "𝐀𝐧𝐚"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if a, b := Skeleton(s), Skeleton(CleanText(s)); a != b {
+			t.Fatalf("%+q is seen as %+q, and cleaned as %+q", s, a, b)
+		}
+		_ = MixesAlphabets(s)
+	})
+}
