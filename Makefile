@@ -7,6 +7,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE ?= elevate:$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GITLEAKS := github.com/zricethezav/gitleaks/v8@v8.30.1
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 # Packages whose tests drive browsers, emulators and servers against the clock; the race detector slows them out of it.
 TIMED := /cmd/|/bot/web$$|/connectors/postgres|/connectors/activedirectory
@@ -59,8 +61,8 @@ bench: deps ## every benchmark, then the comparison with asynq and river: about 
 	cd storage/redis/bench && go run . $(BENCH)
 
 .PHONY: fuzz
-fuzz: ## ten seconds for each fuzz target
-	.ci/fuzz 10s
+fuzz: ## ten seconds for each fuzz target; N=10000000 for a number of executions, P=./bot/... for some packages
+	.ci/fuzz $(if $(N),$(N)x,10s) $(P)
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck and golangci-lint
@@ -68,6 +70,35 @@ lint: ## gofmt, vet, staticcheck and golangci-lint
 	go vet ./...
 	go run $(STATICCHECK) -checks 'SA*,S1*,U1000' ./...
 	go run $(GOLANGCI) run
+
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities in what the program calls
+	.ci/vulncheck
+
+.PHONY: gosec
+gosec: ## what gosec finds, with the exceptions of .golangci.yml
+	go run $(GOLANGCI) run --enable-only gosec
+
+.PHONY: secrets
+secrets: ## secrets in the tree, and in the history of this branch
+	go run $(GITLEAKS) dir --no-banner --redact .
+	go run $(GITLEAKS) git --no-banner --redact --log-opts HEAD .
+
+# Of the built binaries, not of go.mod: what is shipped, and no more.
+.PHONY: sbom
+sbom: ## bills of materials (CycloneDX, JSON) of the binaries, into dist
+	@mkdir -p dist
+	@for name in elevate playground; do \
+		CGO_ENABLED=0 go build -trimpath -o "dist/$$name" "./cmd/$$name"; \
+		go run $(CYCLONEDX) bin -json -licenses -std -version '$(VERSION)' -output "dist/$$name.cdx.json" "dist/$$name" 2>dist/sbom.log || \
+			{ cat dist/sbom.log >&2; exit 1; }; \
+		rm "dist/$$name"; \
+		echo "dist/$$name.cdx.json"; \
+	done
+
+.PHONY: licences
+licences: sbom ## licences of what is shipped; fails where one is not permissive
+	@go run ./.ci/licences dist/elevate.cdx.json dist/playground.cdx.json
 
 .PHONY: image
 image: ## build the container image

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -96,18 +97,16 @@ func isolate(s string) string {
 	return "\u2068" + s + "\u2069"
 }
 
-// literal keeps a text that a person wrote as it is, less what no chat can carry.
+// literal keeps a text that a person wrote, or a target, line by line, without what hides or turns.
 func literal(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, strings.ReplaceAll(s, "\r\n", "\n")))
+	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = policy.CleanText(strings.ReplaceAll(line, string(utf8.RuneError), ""))
+	}
+	return strings.TrimSpace(blankLines.ReplaceAllString(strings.Join(lines, "\n"), "\n\n"))
 }
+
+var blankLines = regexp.MustCompile("\n{3,}")
 
 // fit brings a card within the limits, whatever it was made from. Builders choose what to leave out; this is the last
 // line, for what they did not foresee, and says so where it cuts.

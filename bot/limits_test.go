@@ -314,3 +314,13 @@ func TestCardsAreMadeWithoutTheDirectory(t *testing.T) {
 		t.Errorf("the card hides that the directory is away:\n%s", text)
 	}
 }
+
+// TestQuotesHideNothing: what a target answered is quoted too, and nobody has cleaned it before.
+func TestQuotesHideNothing(t *testing.T) {
+	t.Parallel()
+	said := "denied:\u202e nimda\u202c for you\r\nad\u200bmin \x1b[31m\u2066x\u2069" + strings.Repeat("\n", 9) + "e" + strings.Repeat("\u0301", 30) + "\U000e0041"
+	c := fit(Card{Parts: []Part{Quote{said}}})
+	if got, want := c.Parts[0].(Quote).Text, "denied: nimda for you\nadmin [31mx\n\né\u0301\u0301"; got != want {
+		t.Errorf("quoted as %+q, want %+q", got, want)
+	}
+}

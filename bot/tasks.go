@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	// Answers and afterwork have slots of their own, so that a chat that hangs cannot use up those that people wait for.
+	// Answers, urgent answers and afterwork have slots of their own, so that neither a chat that hangs nor a crowd that asks
+	// can use up those that deciding and ending wait for.
 	answerSlots = 256
+	urgentSlots = 256
 	// AfterworkSlots is how much may be under way after acknowledgements.
 	AfterworkSlots = 256
 	// afterworkLimit ends what is done after an acknowledgement.
@@ -36,7 +38,7 @@ type Tasks struct {
 	stopped bool
 	running sync.WaitGroup
 
-	answers, afterwork chan struct{}
+	answers, urgent, afterwork chan struct{}
 }
 
 // NewTasks makes Tasks; Stop ends them.
@@ -44,22 +46,27 @@ func NewTasks() *Tasks {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Tasks{
 		ctx: ctx, cancel: cancel,
-		answers: make(chan struct{}, answerSlots), afterwork: make(chan struct{}, AfterworkSlots),
+		answers: make(chan struct{}, answerSlots), urgent: make(chan struct{}, urgentSlots),
+		afterwork: make(chan struct{}, AfterworkSlots),
 	}
 }
 
 // Answer runs what a person waits for, within limit as a whole: half of it may pass before there is a slot. False when
 // none came, or the program is stopping.
-func (t *Tasks) Answer(limit time.Duration, f func(ctx context.Context)) bool {
+func (t *Tasks) Answer(urgent bool, limit time.Duration, f func(ctx context.Context)) bool {
+	slots := t.answers
+	if urgent {
+		slots = t.urgent
+	}
 	began := time.Now()
 	late := time.NewTimer(limit / 2)
 	defer late.Stop()
 	select {
-	case t.answers <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-late.C:
 		return false
 	}
-	return t.start(t.answers, limit-time.Since(began), f)
+	return t.start(slots, limit-time.Since(began), f)
 }
 
 // After runs what is done after an acknowledgement; false when there is no slot or the program is stopping.
@@ -77,11 +84,11 @@ const answerSlack = 100 * time.Millisecond
 
 // Within gives what f answers within limit, or what is said in its place: busy where there is no room, late where f takes
 // longer, which then goes on. It is the zero T where ctx ends first: whoever asked has hung up.
-func Within[T any](ctx context.Context, t *Tasks, limit time.Duration, f func(ctx context.Context) T, busy, late func() T) T {
+func Within[T any](ctx context.Context, t *Tasks, urgent bool, limit time.Duration, f func(ctx context.Context) T, busy, late func() T) T {
 	patience := time.NewTimer(limit + answerSlack)
 	defer patience.Stop()
 	answers := make(chan T, 1)
-	if !t.Answer(limit, func(ctx context.Context) {
+	if !t.Answer(urgent, limit, func(ctx context.Context) {
 		a := f(ctx)
 		if ctx.Err() != nil {
 			a = late()

@@ -12,7 +12,7 @@ func full(t *testing.T) (all *Tasks, free chan struct{}) {
 	t.Helper()
 	all, free = NewTasks(), make(chan struct{})
 	for range answerSlots {
-		if !all.Answer(time.Minute, func(context.Context) { <-free }) {
+		if !all.Answer(false, time.Minute, func(context.Context) { <-free }) {
 			t.Fatal("there is no slot although none was taken")
 		}
 	}
@@ -28,7 +28,7 @@ func TestBurstIsAnsweredWhenThereIsRoom(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(300*time.Millisecond, func() { close(free) })
 		left := make(chan time.Duration, 1)
-		if !all.Answer(700*time.Millisecond, func(ctx context.Context) {
+		if !all.Answer(false, 700*time.Millisecond, func(ctx context.Context) {
 			deadline, _ := ctx.Deadline()
 			left <- deadline.Sub(began)
 		}) {
@@ -46,13 +46,31 @@ func TestNobodyWaitsLongForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all, free := full(t)
 		began := time.Now()
-		if all.Answer(700*time.Millisecond, func(context.Context) { t.Error("run without a slot") }) || time.Since(began) != 350*time.Millisecond {
+		if all.Answer(false, 700*time.Millisecond, func(context.Context) { t.Error("run without a slot") }) || time.Since(began) != 350*time.Millisecond {
 			t.Errorf("not refused, or after %s", time.Since(began))
 		}
 		close(free)
 		all.Stop()
-		if all.Answer(time.Second, func(context.Context) { t.Error("run after the stop") }) || len(all.answers) != 0 {
+		if all.Answer(false, time.Second, func(context.Context) { t.Error("run after the stop") }) || len(all.answers) != 0 {
 			t.Errorf("not refused after the stop, or %d slots were kept", len(all.answers))
 		}
+	})
+}
+
+// TestWhatDecidesHasRoomOfItsOwn: however many ask.
+func TestWhatDecidesHasRoomOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all, free := full(t)
+		began, done := time.Now(), make(chan struct{})
+		if !all.Answer(true, time.Second, func(context.Context) { close(done) }) {
+			t.Fatal("refused")
+		}
+		<-done
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it waited for %s", took)
+		}
+		close(free)
+		all.Stop()
 	})
 }

@@ -106,6 +106,16 @@ func (v view) who(id access.PersonID) Span {
 	return Span{Person: id, Name: cmp.Or(v.names[id], string(id))}
 }
 
+// identified is a person of the record with their id in the directory, where that is another word: two may have one name,
+// or names that look the same.
+func (v view) identified(id access.PersonID) []Span {
+	who := v.who(id)
+	if who.Person == "" || who.Name == string(id) {
+		return []Span{who}
+	}
+	return say(who, " (", Mono(clip(oneLine(string(id)), maxName)), ")")
+}
+
 // called is a person of the record in plain text.
 func (v view) called(id access.PersonID) string {
 	if id == access.System {
@@ -161,22 +171,24 @@ func (s TimeStyle) layout() string {
 }
 
 // asks says who wants what: "Ana asks for X for 1 hour." Once that is settled, it is what they asked for.
-func (v view) asks() Text { return Text{Spans: v.asksFor(v.roleSpans())} }
+func (v view) asks() Text { return Text{Spans: v.asksFor(v.roleSpans(), v.identified)} }
 
-// asksPlain is asks without markup, and without the role's id.
-func (v view) asksPlain() string { return v.plainly(v.asksFor(say(v.role()))) }
+// asksPlain is asks without markup, and without ids.
+func (v view) asksPlain() string {
+	return v.plainly(v.asksFor(say(v.role()), func(id access.PersonID) []Span { return say(v.who(id)) }))
+}
 
-func (v view) asksFor(role []Span) []Span {
+func (v view) asksFor(role []Span, who func(access.PersonID) []Span) []Span {
 	if v.Found() {
-		return say("Elevate found that ", v.who(v.Person), " holds ", role, ".")
+		return say("Elevate found that ", who(v.Person), " holds ", role, ".")
 	}
 	verb := " asks"
 	if v.State != access.Pending {
 		verb = " asked"
 	}
-	spans := say(v.who(v.Requester), verb+" for ")
+	spans := say(who(v.Requester), verb+" for ")
 	if v.Requester != v.Person {
-		spans = say(v.who(v.Requester), verb+" that ", v.who(v.Person), " be given ")
+		spans = say(who(v.Requester), verb+" that ", who(v.Person), " be given ")
 	}
 	spans = say(spans, role, " for ", Strong(howLong(v.Duration)))
 	if !v.Start.IsZero() {

@@ -33,9 +33,11 @@ type Config struct {
 	OverdueAfter time.Duration
 	// NoticeBefore is how long before the end its holder is told. Zero: ten minutes.
 	NoticeBefore time.Duration
-	Metrics      Metrics          // nil: not measured
-	Now          func() time.Time // nil: time.Now
-	Logger       *slog.Logger     // nil: discarded
+	// Limits bound what people can put before others. Zero: nothing is bounded.
+	Limits  Limits
+	Metrics Metrics          // nil: not measured
+	Now     func() time.Time // nil: time.Now
+	Logger  *slog.Logger     // nil: discarded
 }
 
 // Metrics is told what the operators watch.
@@ -43,6 +45,8 @@ type Metrics interface {
 	ObserveConnectorCall(connector, verb, result string, d time.Duration)
 	ObserveLateness(d time.Duration)
 	CountDecision(verdict, via string)
+	// CountLimited counts a request that came too often or too soon: by which limit, and by which way in.
+	CountLimited(limit, via string)
 }
 
 type unmeasured struct{}
@@ -50,6 +54,7 @@ type unmeasured struct{}
 func (unmeasured) ObserveConnectorCall(string, string, string, time.Duration) {}
 func (unmeasured) ObserveLateness(time.Duration)                              {}
 func (unmeasured) CountDecision(string, string)                               {}
+func (unmeasured) CountLimited(string, string)                                {}
 
 // Service holds the verbs. Every one of them asks the directory and the policy at the moment of the act, and writes
 // one arrow. It is safe for concurrent use.
@@ -84,6 +89,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.NoticeBefore == 0 {
 		cfg.NoticeBefore = 10 * time.Minute
+	}
+	if cfg.Limits.Window == 0 {
+		cfg.Limits.Window = time.Minute
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = unmeasured{}

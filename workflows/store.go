@@ -233,6 +233,18 @@ type Memory interface {
 	Drop(ctx context.Context, name, holder string) error
 }
 
+// Gates bound what people do, over all replicas.
+type Gates interface {
+	// Admit counts an act under a key, unless limit of them were counted within the window: then it gives the time until
+	// there is room again. first tells the first of the refusals until then from the others.
+	Admit(ctx context.Context, key string, limit int, window time.Duration) (wait time.Duration, first bool, err error)
+	// Reserve takes one of limit places under a key for who; for one who has a place already, that one. Where all are
+	// taken, held says by whom and since when; nil where the place is had. Places that nobody asked for are given up after keep.
+	Reserve(ctx context.Context, key, who string, limit int, keep time.Duration) (held map[string]time.Time, err error)
+	// Vacate gives places back.
+	Vacate(ctx context.Context, key string, who ...string) error
+}
+
 // Store is everything that the workflows keep. storage/redis is the one implementation; storagetest is the promise.
 type Store interface {
 	Requests
@@ -242,4 +254,5 @@ type Store interface {
 	Inbox
 	Events
 	Memory
+	Gates
 }

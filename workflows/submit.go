@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
@@ -31,10 +34,18 @@ func (s *Service) role(id access.RoleID) (access.Role, *policy.Policy, *access.R
 	role, known := s.catalogue.byID[id]
 	pol := s.cfg.Policies.For(id)
 	if !known || pol == nil {
-		return role, nil, &access.Refusal{Kind: access.ErrNotFound, Code: "no_such_role", Field: "role",
-			Text: fmt.Sprintf("There is no role %q. Use `/elevate roles` to find its name.", id)}
+		return role, nil, &access.Refusal{Kind: access.ErrNotFound, Code: "no_such_role", Field: "role", Text: noSuchRole(string(id))}
 	}
 	return role, pol, nil
+}
+
+// noSuchRole says that a role does not exist, and of a name that looks like one what is strange about it.
+func noSuchRole(id string) string {
+	if at := strings.IndexFunc(id, func(r rune) bool { return r > unicode.MaxASCII }); at >= 0 {
+		strange, _ := utf8.DecodeRuneInString(id[at:])
+		return fmt.Sprintf("There is no such role: names of roles have the letters a to z alone, and what you wrote has %+q (%U). Type it anew, or use `/elevate roles` to find it.", strange, strange)
+	}
+	return fmt.Sprintf("There is no role %q. Use `/elevate roles` to find its name.", id[:min(len(id), 80)])
 }
 
 // sample is the ask that eligibility is shown for before anything was filled in.
@@ -54,12 +65,17 @@ func asked(r *access.Request, now time.Time) policy.Ask {
 // Submit asks for a role. A request that is not eligible, or says too little, is refused with everything that is wrong
 // with it at once (access.Problems, or one *access.Refusal), and nothing is stored but the refusal.
 func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access.Record, error) {
+	if err := s.admit(ctx, by, ask); err != nil {
+		return nil, err
+	}
 	rec, err := s.draft(ctx, by, ask)
 	if err != nil {
 		return nil, s.refuse(ctx, by, rec, "submit", err)
 	}
-	if err := s.pending(ctx, rec); err != nil {
-		return nil, s.refuse(ctx, by, rec, "submit", err)
+	for _, check := range []func(context.Context, *access.Record) error{s.pending, s.cooled} {
+		if err := check(ctx, rec); err != nil {
+			return nil, s.refuse(ctx, by, rec, "submit", err)
+		}
 	}
 	act := access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
 	if rec.Method, err = s.proofBy(by, ask.Proof).of(ctx, rec.StepUp.Request, act); err != nil {
@@ -67,8 +83,13 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 	}
 	for range attempts {
 		rec.ID = s.cfg.Store.NewID(rec.SubmittedAt, rec.Right())
+		if err := s.reserve(ctx, rec); err != nil {
+			rec.ID = "" // it never was one
+			return nil, s.refuse(ctx, by, rec, "submit", err)
+		}
 		err := s.take(ctx, submission(rec))
 		if errors.Is(err, ErrTaken) {
+			s.vacate(ctx, rec)
 			continue
 		}
 		if err != nil {
@@ -79,16 +100,31 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 	return nil, fmt.Errorf("store the request: %w", ErrTaken)
 }
 
+// asking is what is known of a request before it is looked at. What was typed for a role and a person is cleaned, as it
+// goes on record.
+func asking(by access.Actor, ask Ask, now time.Time) *access.Record {
+	const longestName = 127
+	name := func(s string) string {
+		r := []rune(policy.CleanText(s))
+		return string(r[:min(len(r), longestName)])
+	}
+	if ask.For == "" {
+		ask.For = by.Person
+	}
+	return &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, Request: access.Request{
+		Requester: by.Person, Person: access.PersonID(name(string(ask.For))), Role: access.Role{ID: access.RoleID(name(string(ask.Role)))},
+		SubmittedAt: now, By: by,
+	}}
+}
+
 // draft checks an ask against directory, catalogue and policy and makes the record of it. On a refusal the record
 // holds what is known, for the audit log.
 func (s *Service) draft(ctx context.Context, by access.Actor, ask Ask) (*access.Record, error) {
 	now := s.now().UTC()
+	rec := asking(by, ask, now)
 	if ask.For == "" {
 		ask.For = by.Person
 	}
-	rec := &access.Record{Schema: access.Schema, State: access.Pending, Version: 1, Request: access.Request{
-		Requester: by.Person, Person: ask.For, Role: access.Role{ID: ask.Role}, SubmittedAt: now, By: by,
-	}}
 	role, pol, refusal := s.role(ask.Role)
 	if refusal != nil {
 		return rec, refusal

@@ -231,7 +231,7 @@ func (w *Sweeper) sweep(ctx context.Context, connector string, log *slog.Logger)
 		w.takeAway(ctx, r)
 		w.finish(ctx, r)
 		// A tenth of jitter, so that connectors and installations drift apart.
-		if w.until(ctx, began.Add(w.cfg.Every-rand.N(w.cfg.Every/10+1))) != nil {
+		if w.until(ctx, began.Add(w.cfg.Every-rand.N(w.cfg.Every/10+1))) != nil { //nolint:gosec // keeps no secret
 			return
 		}
 	}

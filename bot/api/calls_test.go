@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,24 @@ func TestCallsAreLimitedPerToken(t *testing.T) {
 	now = now.Add(200 * time.Millisecond)
 	if got := []int{call("ana", "POST"), call("ana", "GET")}; got[0] != 429 || got[1] != 200 {
 		t.Errorf("an act and a look, soon after: %v", got)
+	}
+}
+
+// TestARequestTooManyMayBeMadeAgain: the caller is told when, and the same key does not keep it from being made then.
+func TestARequestTooManyMayBeMadeAgain(t *testing.T) {
+	t.Parallel()
+	c := caller{t, apitest.Start(t, apitest.Options{Paused: true, Limits: workflows.Limits{Pending: 1}})}
+	first := c.world.Submit(t, "ana", "vault-admin")
+	headers := []string{"Content-Type", "application/json", "Idempotency-Key", "again"}
+	a := c.as("ana", "POST", "/requests", submission, headers...)
+	if after, err := strconv.Atoi(a.Header.Get("Retry-After")); a.StatusCode != 429 || err != nil || after < 60 || !strings.Contains(a.body, "too_many_pending") {
+		t.Errorf("got %d %s, Retry-After %s", a.StatusCode, a.body, a.Header.Get("Retry-After"))
+	}
+	if a := c.as("ana", "POST", "/requests/"+string(first.ID)+"/cancel", "{}", headers[:2]...); a.StatusCode != 200 {
+		t.Fatalf("cancel: %d %s", a.StatusCode, a.body)
+	}
+	if a := c.as("ana", "POST", "/requests", submission, headers...); a.StatusCode != 201 {
+		t.Errorf("got %d %s", a.StatusCode, a.body)
 	}
 }
 

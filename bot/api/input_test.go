@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -227,4 +228,29 @@ func checkAnswer(t *testing.T, err error) {
 	if res := p.response(); !json.Valid(res.Body) {
 		t.Fatalf("the answer is no JSON: %s", res.Body)
 	}
+}
+
+// FuzzAuthorization looks for a header that is let in and is not the one token in one form.
+func FuzzAuthorization(f *testing.F) {
+	const secret = "the one token"
+	tokens, err := parseTokens([]Token{{Name: "ci", Person: "ana", Hash: HashToken(secret)}}, 20, 200)
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := &API{tokens: tokens}
+	for _, seed := range []string{"", "Bearer " + secret, "bearer   " + secret + " ", "Basic " + secret, "Bearer", "Bearer " + HashToken(secret), "Bearer " + secret + "\x00"} {
+		f.Add(seed, false)
+	}
+	f.Add("Bearer "+secret, true)
+	f.Fuzz(func(t *testing.T, header string, twice bool) {
+		r := &http.Request{Header: http.Header{"Authorization": {header}}}
+		if twice {
+			r.Header.Add("Authorization", header)
+		}
+		_, in := a.authenticate(r)
+		scheme, rest, _ := strings.Cut(header, " ")
+		if want := !twice && strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(rest) == secret; in != want {
+			t.Fatalf("%q, twice %t: let in %t", header, twice, in)
+		}
+	})
 }

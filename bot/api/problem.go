@@ -1,13 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"elevate/workflows/access"
 )
@@ -22,6 +25,9 @@ type Problem struct {
 	Errors []FieldError `json:"errors,omitempty"`
 	// Ref finds the cause in the server's log, where Detail does not tell it.
 	Ref string `json:"ref,omitempty"`
+
+	// wait is after how long the call may be made again; zero: what is usual.
+	wait time.Duration
 }
 
 // FieldError says what is wrong with one field of the body or one parameter.
@@ -62,6 +68,8 @@ func statusOf(r *access.Refusal) int {
 		return http.StatusConflict
 	case errors.Is(r.Kind, access.ErrUnavailable):
 		return http.StatusServiceUnavailable
+	case errors.Is(r.Kind, access.ErrLimited):
+		return http.StatusTooManyRequests
 	}
 	return http.StatusForbidden
 }
@@ -90,6 +98,7 @@ func problemOf(err error) *Problem {
 		}
 	}
 	p := problem(statusOf(first), first.Code, many.Error())
+	p.wait = first.Wait
 	for _, r := range many {
 		if r.Field != "" {
 			p.Errors = append(p.Errors, FieldError{Field: r.Field, Code: r.Code, Detail: r.Text})
@@ -123,7 +132,8 @@ func (p *Problem) response() *response {
 	res := render(p.Status, p)
 	res.Header["Content-Type"] = "application/problem+json"
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		res.Header["Retry-After"] = "2"
+		wait := cmp.Or((p.wait+time.Second-1)/time.Second, 2)
+		res.Header["Retry-After"] = strconv.Itoa(int(wait))
 	}
 	return res
 }
@@ -157,5 +167,5 @@ func (res *response) write(w http.ResponseWriter) {
 		w.Header().Set(k, v)
 	}
 	w.WriteHeader(res.Status)
-	_, _ = w.Write(res.Body) // a caller that hung up needs no answer
+	_, _ = w.Write(res.Body) //nolint:gosec // JSON, and said to be; a caller that hung up needs no answer
 }

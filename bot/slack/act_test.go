@@ -581,3 +581,52 @@ func TestAnswerWhereTheAppIsNot(t *testing.T) {
 		t.Errorf("the bot heard %q; a private answer has no reference", got)
 	}
 }
+
+// TestAFloodOfOneAccountIsNotTaken: what goes beyond its pace is neither recorded nor done, and told and put on record
+// once; others are answered.
+func TestAFloodOfOneAccountIsNotTaken(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	turned := map[string]int{}
+	k := setup(t, func(c *Config) {
+		c.Pace = bot.NewPace(5, time.Minute)
+		c.TurnedAway = func(_ context.Context, account, code string) {
+			mu.Lock()
+			defer mu.Unlock()
+			turned[account+" "+code]++
+		}
+	})
+	ana, m := k.fake.As("U0ANA"), slackfake.Message{Channel: "C0ACCESS", TS: "1.1", Blocks: list(t, k.slack.render.message(t.Context(), bottest.RequestCard("because")))}
+	for range 5 {
+		k.fake.Send("block_actions", ana.Press(m, "Approve"))
+	}
+	for range 50 {
+		if ack := k.fake.Send("block_actions", ana.Press(m, "Approve")); ack.Err != nil || ack.Status != http.StatusOK {
+			t.Fatalf("answered %d %v", ack.Status, ack.Err)
+		}
+	}
+	if ack := ana.Type("C0ACCESS", "mine"); !strings.Contains(ack.Text(), "more than 5 things within 1 minute") {
+		t.Errorf("a command is answered: %s", ack.Body)
+	}
+	if ack := k.fake.As("U0BEN").Type("C0ACCESS", "mine"); !strings.Contains(string(ack.Body), "You typed mine") {
+		t.Errorf("somebody else is answered: %s", ack.Body)
+	}
+	k.fake.Await(t, "one sentence for fifty clicks, and one for the command", func() bool {
+		n := 0
+		for _, w := range k.fake.Whispers("C0ACCESS") {
+			if strings.Contains(w.Text, "more than 5 things") {
+				n++
+			}
+		}
+		return n == 2
+	})
+	k.stop()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(turned) != 1 || turned["U0ANA too_many_acts"] != 1 {
+		t.Errorf("on record: %v", turned)
+	}
+	if n := strings.Count(strings.Join(k.bot.Heard(), "\n"), "clicked approve"); n != 5 {
+		t.Errorf("%d clicks were done", n)
+	}
+}

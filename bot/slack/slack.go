@@ -64,6 +64,8 @@ type Config struct {
 
 	// TurnedAway is told of an account that was refused for what it is: a guest, a stranger, an app. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, account, code string)
+	// Pace bounds what one account does. Nil: nothing does.
+	Pace *bot.Pace
 	// Observe is told how long each acknowledgement took, by kind of request. Nil: nobody is.
 	Observe func(kind string, took time.Duration)
 	// Timeout is the longest that one call to Slack may take. Zero: 10 seconds.

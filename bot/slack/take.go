@@ -19,13 +19,76 @@ const (
 // take answers one payload, whichever way it came, within the time that a person's answer may take. What is still
 // under way then goes on; the person is told to look.
 func (s *Slack) take(ctx context.Context, p payload) reply {
-	return bot.Within(ctx, s.tasks, s.cfg.AckWithin,
+	if says, first := s.paced(p); says != "" {
+		return s.tooMuch(ctx, p, says, first)
+	}
+	return bot.Within(ctx, s.tasks, urgent(p), s.cfg.AckWithin,
 		func(ctx context.Context) reply { return s.answer(ctx, p) },
 		func() reply { return s.busy(p) },
 		func() reply {
 			s.log.Warn("an answer took too long", "kind", p.kind())
 			return s.sorry(p, bot.SaysLate)
 		})
+}
+
+// paced counts what an account does.
+func (s *Slack) paced(p payload) (says string, first bool) {
+	account, look := doer(p)
+	switch {
+	case account == "":
+		return "", false
+	case look:
+		return s.cfg.Pace.Look(account, s.now())
+	}
+	return s.cfg.Pace.Act(account, s.now())
+}
+
+// doer is whose act a payload is, and whether it only shows something in passing.
+func doer(p payload) (account string, look bool) {
+	switch p := p.(type) {
+	case command:
+		return p.User, false
+	case action:
+		return p.User.ID, p.Actions[0].Type != "button"
+	case submission:
+		return p.User.ID, false
+	case shortcut:
+		return p.User.ID, false
+	case suggestion:
+		return p.User.ID, true
+	case homeOpened:
+		return p.User, true
+	}
+	return "", false
+}
+
+// urgent tells whether a payload decides, takes back or ends.
+func urgent(p payload) bool {
+	switch p := p.(type) {
+	case command:
+		return bot.UrgentWords(p.Text)
+	case action:
+		name, ok := actionOf(p.Actions[0].Action)
+		return ok && name.Urgent()
+	case submission:
+		form, _, ok := formOf(p.View)
+		return ok && form.Urgent()
+	}
+	return false
+}
+
+// tooMuch refuses what an account does too fast. The first refusal is put on record, and told also where the
+// acknowledgement says nothing.
+func (s *Slack) tooMuch(ctx context.Context, p payload, says string, first bool) reply {
+	if first {
+		who, _ := doer(p)
+		s.cfg.TurnedAway(ctx, who, "too_many_acts")
+		if a, ok := p.(action); ok && a.Actions[0].Type == "button" {
+			at := a.place(s.now())
+			s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, says) })
+		}
+	}
+	return s.sorry(p, says)
 }
 
 func (s *Slack) answer(ctx context.Context, p payload) reply {

@@ -75,11 +75,15 @@ func actKey(parts ...string) string {
 // could not be recorded.
 func (t *Teams) record(ctx context.Context, a act) (fresh bool, says string) {
 	body, err := json.Marshal(t.sealed(a))
-	if err == nil {
-		fresh, err = t.cfg.Store.Deliver(ctx, workflows.Delivery{Key: a.Key, Chat: Name, Payload: body})
+	box, worker := askBox, t.asks
+	if a.urgent() {
+		box, worker = Name, t.worker
 	}
 	if err == nil {
-		t.worker.Nudge()
+		fresh, err = t.cfg.Store.Deliver(ctx, workflows.Delivery{Key: a.Key, Chat: box, Payload: body})
+	}
+	if err == nil {
+		worker.Nudge()
 		return fresh, ""
 	}
 	t.log.Error("what a person did could not be recorded", "account", a.Spot.Account, "err", err)
@@ -142,6 +146,37 @@ func (t *Teams) handle(ctx context.Context, payload []byte) error {
 // once tells whether an act may have an effect each time that it is done, as words and forms may: an extension adds up.
 // What a button does, it does once.
 func (a act) once() bool { return a.Press == nil || a.Press.Kind == pressSend }
+
+// urgent tells whether an act decides, takes back or ends.
+func (a act) urgent() bool {
+	if a.Press == nil {
+		return bot.UrgentWords(a.Words)
+	}
+	return a.Press.urgent()
+}
+
+func (p press) urgent() bool {
+	switch p.Kind {
+	case pressClick:
+		return p.Action.Urgent()
+	case pressSend:
+		return p.Form.Urgent()
+	}
+	return false
+}
+
+// paced refuses what an account does too fast; the first time that is put on record.
+func (t *Teams) paced(ctx context.Context, account string, look bool) (says string, first bool) {
+	count := t.cfg.Pace.Act
+	if look {
+		count = t.cfg.Pace.Look
+	}
+	says, first = count(account, t.now())
+	if first {
+		t.cfg.TurnedAway(ctx, account, "too_many_acts")
+	}
+	return says, first
+}
 
 // begun notes that an act is being done, and tells whether that was noted before: it was cut off then.
 func (t *Teams) begun(ctx context.Context, key string) bool {

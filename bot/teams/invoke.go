@@ -10,6 +10,8 @@ import (
 const (
 	invokeAction = "adaptiveCard/action" // a button of a card, or its refresh
 	invokeSearch = "application/search"  // somebody types into a search of a card
+	// messageType is an answer that is a sentence.
+	messageType = "application/vnd.microsoft.activity.message"
 	// suggestions is how many results Teams shows of a search.
 	suggestions = 15
 )
@@ -43,8 +45,11 @@ func (t *Teams) execute(ctx context.Context, in incoming) json.RawMessage {
 	case in.account() == "":
 		return invokeError("NoAccount", t.nobody(ctx, in))
 	}
+	if says, _ := t.paced(ctx, in.account(), p.Kind == pressView); says != "" {
+		return invokeAnswer(messageType, says)
+	}
 	t.meet(in)
-	o := bot.Within(ctx, t.tasks, t.cfg.AckWithin,
+	o := bot.Within(ctx, t.tasks, p.urgent(), t.cfg.AckWithin,
 		func(ctx context.Context) outcome { return t.press(ctx, pressed(in, p)) },
 		func() outcome { return outcome{Says: bot.SaysBusy} },
 		func() outcome {
@@ -54,7 +59,7 @@ func (t *Teams) execute(ctx context.Context, in incoming) json.RawMessage {
 	if o.Card != nil {
 		return invokeAnswer(cardType, o.Card)
 	}
-	return invokeAnswer("application/vnd.microsoft.activity.message", o.Says)
+	return invokeAnswer(messageType, o.Says)
 }
 
 // press does what a button says. What changes something is recorded first and done by the worker; its outcome is waited
@@ -102,9 +107,9 @@ func (t *Teams) search(ctx context.Context, in incoming) json.RawMessage {
 		Value string `json:"value"`
 	}
 	found := []result{}
-	if in.account() != "" && v.Dataset != "" {
+	if in.account() != "" && v.Dataset != "" && t.unhurried(ctx, in) {
 		none := func() []bot.Option { return nil }
-		for _, o := range bot.Within(ctx, t.tasks, t.cfg.AckWithin, func(ctx context.Context) []bot.Option {
+		for _, o := range bot.Within(ctx, t.tasks, false, t.cfg.AckWithin, func(ctx context.Context) []bot.Option {
 			return t.cfg.Bot.Suggest(ctx, in.who(), v.Dataset, bot.Cut(v.Text, maxWords))
 		}, none, none) {
 			if len(found) < suggestions {
@@ -113,6 +118,12 @@ func (t *Teams) search(ctx context.Context, in incoming) json.RawMessage {
 		}
 	}
 	return invokeAnswer("application/vnd.microsoft.search.searchResponse", object{"results": found})
+}
+
+// unhurried tells whether a search is not one too many.
+func (t *Teams) unhurried(ctx context.Context, in incoming) bool {
+	says, _ := t.paced(ctx, in.account(), true)
+	return says == ""
 }
 
 func invokeAnswer(kind string, value any) json.RawMessage {

@@ -32,8 +32,14 @@ func (t *Teams) message(ctx context.Context, in incoming) {
 		return
 	}
 	a.Words = bot.Cut(a.Words, maxWords)
+	if says, first := t.paced(ctx, in.account(), false); says != "" {
+		if first { // and not each time: answers are messages, and a flood of them is one too
+			t.afterwards(func(ctx context.Context) error { return t.tell(ctx, a.Spot, outcome{Says: says}) })
+		}
+		return
+	}
 	t.meet(in)
-	says := bot.Within(ctx, t.tasks, t.cfg.AckWithin, func(ctx context.Context) string {
+	says := bot.Within(ctx, t.tasks, a.urgent(), t.cfg.AckWithin, func(ctx context.Context) string {
 		_, says := t.record(ctx, a)
 		return says
 	}, func() string { return bot.SaysBusy }, func() string { return saysUnsure })

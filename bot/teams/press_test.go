@@ -1,8 +1,11 @@
 package teams
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,4 +157,54 @@ func TestGoingBackShowsTheMessage(t *testing.T) {
 	if text := teamsfake.Text(k.fake.Messages(teamsfake.Access)[0].Card); !strings.Contains(text, "because") {
 		t.Errorf("everybody sees %s", text)
 	}
+}
+
+// TestAFloodOfOneAccountIsNotTaken: what goes beyond its pace is neither recorded nor done; others are answered.
+func TestAFloodOfOneAccountIsNotTaken(t *testing.T) {
+	t.Parallel()
+	var turned atomic.Int64
+	k := setup(t, func(cfg *Config) {
+		cfg.Pace = bot.NewPace(5, time.Minute)
+		cfg.TurnedAway = func(context.Context, string, string) { turned.Add(1) }
+	})
+	m := k.posted(t)
+	ana, ben := k.person(bottest.Ana), k.person(bottest.Ben)
+	for i := range 50 {
+		ack := ana.Press(m, "Approve")
+		if tooMany := strings.Contains(string(ack.Body), "more than 5 things within 1 minute"); ack.Err != nil || tooMany != (i >= 5) {
+			t.Fatalf("press %d is answered %s, %v", i+1, ack.Body, ack.Err)
+		}
+	}
+	ana.Say("prod-db-admin 1h more of it")
+	if ack := ben.Press(m, "Approve"); ack.Err != nil || strings.Contains(string(ack.Body), "more than") {
+		t.Errorf("somebody else is answered %s, %v", ack.Body, ack.Err)
+	}
+	k.stop()
+	heard := strings.Join(k.bot.Heard(), "\n")
+	if turned.Load() != 1 || strings.Count(heard, "clicked approve") != 6 || strings.Contains(heard, "more of it") {
+		t.Errorf("%d on record; the bot heard %s", turned.Load(), heard)
+	}
+}
+
+// TestRequestsDoNotKeepEndingsWaiting: every worker of requests hangs, and an ending is done.
+func TestRequestsDoNotKeepEndingsWaiting(t *testing.T) {
+	t.Parallel()
+	k := setup(t, func(cfg *Config) { cfg.AckWithin = 200 * time.Millisecond })
+	never := make(chan struct{})
+	var hanging atomic.Int64
+	k.bot.OnCommand = func(words string) bot.Answer {
+		if strings.HasPrefix(words, "prod-db-admin") {
+			hanging.Add(1)
+			<-never
+		}
+		return bot.Answer{Card: &bot.Card{Name: "done", Summary: "Done: " + words, Parts: []bot.Part{bot.Text{Spans: []bot.Span{bot.Say("Done: " + words)}}}}}
+	}
+	defer close(never)
+	ana := k.person(bottest.Ana)
+	for i := range 30 {
+		ana.Say(fmt.Sprintf("prod-db-admin 1h flood %d", i))
+	}
+	k.fake.Await(t, "all workers of requests hang", func() bool { return hanging.Load() >= 8 })
+	k.person(bottest.Ben).Say("end 07kq4-m2xp9")
+	k.told(t, bottest.Ben, "Done: end 07kq4-m2xp9")
 }

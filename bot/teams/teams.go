@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/infracloudio/msbotbuilder-go/connector/auth"
@@ -19,6 +20,9 @@ import (
 
 // Name is the word for this chat in configuration, queues and the audit log.
 const Name = "teams"
+
+// askBox is the inbox of what neither decides nor ends anything.
+const askBox = Name + ".asks"
 
 // Conversation answers people; *bot.Bot is the one implementation. Its methods must not call a target.
 type Conversation interface {
@@ -70,6 +74,8 @@ type Config struct {
 
 	// TurnedAway is told of an account that was refused for what it is: of another tenant, or of none. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, account, code string)
+	// Pace bounds what one account does. Nil: nothing does.
+	Pace *bot.Pace
 	// Observe is told how long each acknowledgement took, by kind of request. Nil: nobody is.
 	Observe func(kind string, took time.Duration)
 	// Timeout is the longest that one call to Microsoft may take. Zero: 10 seconds.
@@ -95,7 +101,8 @@ type Teams struct {
 	known     *acquaintances
 	waiting   waiting
 	tasks     *bot.Tasks
-	worker    *bot.Worker
+	worker    *bot.Worker // of what decides, takes back and ends
+	asks      *bot.Worker // of all else, which must not keep that waiting
 	health    health
 }
 
@@ -123,9 +130,11 @@ func New(cfg Config) (*Teams, error) {
 	}
 	t.render = renderer{account: t.accountOf}
 	t.known = &acquaintances{store: cfg.Store, log: cfg.Logger}
-	t.worker, err = bot.NewWorker(bot.WorkerConfig{Store: cfg.Store, Chat: Name, Handle: t.handle, Now: cfg.Now, Logger: cfg.Logger})
-	if err != nil {
-		return nil, fmt.Errorf("teams: worker: %w", err)
+	for box, worker := range map[string]**bot.Worker{Name: &t.worker, askBox: &t.asks} {
+		*worker, err = bot.NewWorker(bot.WorkerConfig{Store: cfg.Store, Chat: box, Handle: t.handle, Now: cfg.Now, Logger: cfg.Logger})
+		if err != nil {
+			return nil, fmt.Errorf("teams: worker: %w", err)
+		}
 	}
 	return t, nil
 }
@@ -196,7 +205,12 @@ func (t *Teams) Name() string { return Name }
 // Run works off what people did and everything that is done after an acknowledgement, until ctx ends. It returns after
 // its goroutines have.
 func (t *Teams) Run(ctx context.Context) error {
+	var asks sync.WaitGroup
+	var asksErr error
+	asks.Go(func() { asksErr = t.asks.Run(ctx) })
 	err := t.worker.Run(ctx)
+	asks.Wait()
+	err = errors.Join(err, asksErr)
 	t.tasks.Stop()
 	t.validator.close()
 	t.http.CloseIdleConnections()

@@ -52,9 +52,11 @@ type app struct {
 	service  *workflows.Service
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
-	slack    *slack.Slack // nil without Slack
-	teams    *teams.Teams // nil without Teams
-	spoken   []spoken     // those of the two that are there
+	recovery *workflows.Recovery
+	guard    *workflows.Guard // nil without keys to mark with
+	slack    *slack.Slack     // nil without Slack
+	teams    *teams.Teams     // nil without Teams
+	spoken   []spoken         // those of the two that are there
 	runs     []func(context.Context) error
 }
 
@@ -117,6 +119,9 @@ func (a *app) openStore(ctx context.Context) (err error) {
 		}
 		c = a.embedded.Connect(c)
 	}
+	if err := a.mark(&c); err != nil {
+		return err
+	}
 	if a.store, err = redis.Open(ctx, c); err != nil {
 		return err
 	}
@@ -135,11 +140,15 @@ func (a *app) openStore(ctx context.Context) (err error) {
 }
 
 func (a *app) openService(made map[string]connectors.Connector) (err error) {
+	store, err := a.guarded()
+	if err != nil {
+		return err
+	}
 	a.service, err = workflows.New(workflows.Config{
-		Store: workflows.Vouched(a.store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
+		Store: workflows.Vouched(store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
 		Roles: a.cfg.Roles, Connectors: made, Factors: a.methods(),
 		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
-		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Metrics: a.metrics, Logger: a.log,
+		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Limits: limitsOf(a.cfg), Metrics: a.metrics, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -154,6 +163,11 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	}
 	a.runs = append(a.runs, sweeper.Run)
 	return nil
+}
+
+func limitsOf(cfg *config.Config) workflows.Limits {
+	l := cfg.Limits
+	return workflows.Limits{Person: l.Person, Workspace: l.Workspace, Window: l.Window, Pending: l.Pending, CoolDown: l.CoolDown}
 }
 
 func (a *app) openChats() error {
@@ -213,7 +227,7 @@ func (a *app) openSlack(talk *bot.Bot) (err error) {
 	}
 	c := slackConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
-	c.TurnedAway, c.Observe = a.turnedAway(slack.Name), a.observeAck(slack.Name)
+	c.TurnedAway, c.Observe, c.Pace = a.turnedAway(slack.Name), a.observeAck(slack.Name), a.pace()
 	if a.slack, err = slack.New(c); err != nil {
 		return err
 	}
@@ -230,7 +244,7 @@ func (a *app) openTeams(talk *bot.Bot) (err error) {
 	}
 	c := teamsConfig(a.cfg)
 	c.Bot, c.Store, c.Directory, c.Logger = talk, a.store, a.people, a.log
-	c.TurnedAway, c.Observe = a.turnedAway(teams.Name), a.observeAck(teams.Name)
+	c.TurnedAway, c.Observe, c.Pace = a.turnedAway(teams.Name), a.observeAck(teams.Name), a.pace()
 	if a.factors != nil {
 		if c.Codes, err = seal.New(a.cfg.Secrets.Keys, "teams"); err != nil {
 			return fmt.Errorf("secrets.keys: %w", err)
@@ -249,6 +263,8 @@ func (a *app) turnedAway(chat string) func(ctx context.Context, account, code st
 		a.service.TurnedAway(ctx, access.Actor{Via: chat, Account: account}, code)
 	}
 }
+
+func (a *app) pace() *bot.Pace { return bot.NewPace(a.cfg.Limits.Acts, a.cfg.Limits.Window) }
 
 func (a *app) observeAck(chat string) func(kind string, took time.Duration) {
 	return func(kind string, took time.Duration) { a.metrics.ObserveAck(chat, kind, took) }

@@ -91,6 +91,7 @@ roles:
 policies:
   - {name: one, match: role.id == "vpn", eligible: "true", duration: {max: 1h}, channel: {slack: C0ACCESS}, approve: [{by: '"lead" in person.groups'}]}
   - {name: two, match: "true", eligible: "true", duration: {max: 1h}, channel: {slack: C0ACCESS}, approve: [{by: '"lead" in person.groups', count: 2}]}
+limits: {person: 0, workspace: 0, pending: 0, cool_down: 0s, acts: 0} # many do much at once here
 auditors: person.id == "aud"
 `, store, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, slack, tokens.String(), people.String(), target, judgeSecret)
 }

@@ -68,6 +68,7 @@ api:
 roles: [{id: vpn, title: VPN, connector: target}]
 policies:
   - {name: all, match: "true", eligible: 'person.id != "ben"', duration: {max: 1h}, approve: [{by: 'person.id == "ben"'}]}
+limits: {person: 0, workspace: 0, pending: 0, cool_down: 0s, acts: 0} # many do much at once here
 auditors: person.id == "aud"
 `, store, tokens.String(), people.String(), target, judgeSecret)
 }

@@ -116,7 +116,7 @@ func (o *office) asks() message {
 	o.expect(o.only("eve"), "does not know whose account this is")
 
 	o.types("ana", fmt.Sprintf("prod-db-admin %s INC-4711 fix <replication> & *lag*", o.last))
-	shown := o.expect(o.inChannel, "Waiting for approval", "Ana Lima asks for Production database admin",
+	shown := o.expect(o.inChannel, "Waiting for approval", "Ana Lima (ana) asks for Production database admin",
 		"INC-4711", "fix <replication> & *lag*", "@"+slackID("bob"), "@"+slackID("mei"), "No access has been granted yet.")
 	o.shot("1-pending", "ana", "#access-requests", false)
 	o.mayNot("ana")
@@ -225,7 +225,7 @@ func (o *office) fillsInTheForm() {
 	if again := o.submits("dan", form.filled(map[string]string{"justification": "rotate the signing keys", "ticket": "INC-12"})); again != nil {
 		o.Fatalf("the corrected form complains: %v", again)
 	}
-	shown := o.expect(o.inChannel, "Waiting for approval", "Dan Osei asks for", "rotate the signing keys")
+	shown := o.expect(o.inChannel, "Waiting for approval", "Dan Osei (dan) asks for", "rotate the signing keys")
 	o.opened("Bob Keller", "Mei Tanaka")
 	o.shot("4-form-sent", "dan", "#access-requests", false)
 	o.closes("dan")

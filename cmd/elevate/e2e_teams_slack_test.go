@@ -16,7 +16,7 @@ func TestRequestMadeInSlackIsDecidedInTeams(t *testing.T) {
 	n.Enter(e2etest.Channel)
 
 	w.types("ana", fmt.Sprintf("db-admin %s INC-4711 asked for in Slack", brief))
-	asked := w.expect(w.inChannel, "Waiting for approval", "Ana Lima asks for Production database admin", "asked for in Slack")
+	asked := w.expect(w.inChannel, "Waiting for approval", "Ana Lima (ana) asks for Production database admin", "asked for in Slack")
 	n.Expect(append(pending, "asked for in Slack")...)
 	n.Shot("1-asked-in-slack", pending...)
 
@@ -33,8 +33,8 @@ func TestRequestMadeInSlackIsDecidedInTeams(t *testing.T) {
 	w.expect(w.only("mei"), "Already approved by Bob Keller in Teams")
 
 	n.judge.await(n, "the access is taken away", func() bool { return n.judge.holders() == 0 })
-	n.Expect("Ana Lima asked for", "Ended. Removed at", "verified by reading the target back")
-	n.Shot("3-ended", "Ana Lima asked for")
+	n.Expect("Ana Lima (ana) asked for", "Ended. Removed at", "verified by reading the target back")
+	n.Shot("3-ended", "Ana Lima (ana) asked for")
 	w.expect(w.inChannel, "Ended. Removed at", "verified by reading the target back")
 	n.Expect("Approved by Bob Keller in Teams.")
 	w.expect(w.below(asked), "Approved by Bob Keller in Teams.")

@@ -67,7 +67,7 @@ func (n *tenant) words() string {
 }
 
 // pending is how the channel's message begins.
-var pending = []string{"Waiting for approval", "Ana Lima asks for Production database admin"}
+var pending = []string{"Waiting for approval", "Ana Lima (ana) asks for Production database admin"}
 
 // asks mentions the bot in the channel; the request waits for somebody, and gives nothing.
 func (n *tenant) asks() {
@@ -104,7 +104,7 @@ func (n *tenant) decides() {
 // works looks at what is told while Ana holds the role; another approver comes too late.
 func (n *tenant) works() {
 	n.Helper()
-	n.Expect("Active until", "Approved by Bob Keller", "Ana Lima asked for")
+	n.Expect("Active until", "Approved by Bob Keller", "Ana Lima (ana) asked for")
 	n.Shot("5-active", "Active until")
 	if answer := n.Repeats("mei"); !strings.Contains(answer, "Already approved by Bob Keller") {
 		n.Errorf("Mei is answered: %s", answer)
@@ -123,8 +123,8 @@ func (n *tenant) ends() {
 	n.Expect("Access has ended", "verified by reading the target back")
 	n.Shot("7-ended-personal", "Access has ended")
 	n.Enter(e2etest.Channel)
-	n.Expect("Ana Lima asked for", "Ended. Removed at", "verified by reading the target back")
-	n.Shot("8-ended", "Ana Lima asked for")
+	n.Expect("Ana Lima (ana) asked for", "Ended. Removed at", "verified by reading the target back")
+	n.Shot("8-ended", "Ana Lima (ana) asked for")
 	if posts := n.Posts(); !slices.Equal(posts, []e2etest.Post{{By: "Elevate", Cards: 4}, {By: "Ana Lima"}}) {
 		n.Errorf("the channel has %v, not one message of the request, three answers below it and what Ana wrote", posts)
 	}

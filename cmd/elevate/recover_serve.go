@@ -10,15 +10,15 @@ import (
 )
 
 // openEvidence makes the drainer, and what rebuilds the store from its files.
-func (a *app) openEvidence() error {
-	recovery, err := workflows.NewRecovery(workflows.RecoveryConfig{
+func (a *app) openEvidence() (err error) {
+	a.recovery, err = workflows.NewRecovery(workflows.RecoveryConfig{
 		Store: a.store, Paths: []string{a.cfg.Audit.Dir}, OverdueAfter: a.cfg.OverdueAfter, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	a.drainer, err = audit.NewDrainer(audit.DrainConfig{
-		Dir: a.cfg.Audit.Dir, Holder: replica(), Behind: recovery.Behind, Log: audit.Config{Logger: a.log},
+		Dir: a.cfg.Audit.Dir, Holder: replica(), Behind: a.recovery.Behind, Log: audit.Config{Logger: a.log},
 	}, a.store)
 	return err
 }

@@ -135,7 +135,7 @@ func (a app) checkVersion() error {
 
 // write makes the packages in a folder and says what they are.
 func write(a app, dir string, stdout io.Writer) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // where whoever runs it says
 		return err
 	}
 	for _, e := range editions() {
@@ -144,7 +144,7 @@ func write(a app, dir string, stdout io.Writer) error {
 			return fmt.Errorf("pack %s: %w", e.file, err)
 		}
 		path := filepath.Join(dir, e.file)
-		if err := os.WriteFile(path, zipped, 0o600); err != nil {
+		if err := os.WriteFile(path, zipped, 0o600); err != nil { //nolint:gosec // where whoever runs it says
 			return err
 		}
 		fmt.Fprintf(stdout, "%s  %s\n", path, e.says)

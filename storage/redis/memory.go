@@ -25,6 +25,9 @@ func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Dur
 	switch f[0] {
 	case "first", "kept":
 		stored, err := s.readBytes(markMemory, key, f[1])
+		if err == nil && s.cfg.Marks != nil && len(stored) == len(f[1]) { // believed without a mark, which it gets
+			err = s.client.SetArgs(ctx, s.memory(key), rand.Text()+" "+string(s.markBytes(markMemory, key, stored)), goredis.SetArgs{KeepTTL: true}).Err()
+		}
 		return stored, f[0] == "first", err
 	}
 	return nil, false, fmt.Errorf("redis: %w", unknown(ask, f[0]))

@@ -80,7 +80,8 @@ func TestScriptsAreTheSameInProcess(t *testing.T) {
 	// server gives to events.
 	out := []string{"OneOfAThousandTakesWins", "ManyWorkersShareTheWork", "OnceHasOneFirst", "MemoryEnds", "PutReplaces", "HoldEnds",
 		"DeliveryIsRememberedForADay", "RefusedTakeWritesNothing", "EveryArrowLeavesItsEvent", "EventsAreInOrder", "DrainedEventsAreGone",
-		"RefusalsAreRecorded"}
+		"RefusalsAreRecorded", "AdmitCountsWithinTheWindow", "AdmitLetsThroughAsManyAsMayBe", "AdmitHasNoEdgeToSlipThrough",
+		"PlacesAreTakenOnce", "PlacesAreNeverMoreThanThereAre"}
 	for _, name := range storagetest.Names() {
 		if !slices.Contains(out, name) {
 			if complaints := storagetest.Failures(t, o, name); len(complaints) > 0 {

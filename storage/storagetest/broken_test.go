@@ -292,3 +292,22 @@ func (s findsAll) Get(ctx context.Context, id access.RequestID) (*access.Record,
 	}
 	return r, err
 }
+
+type letsAllIn struct{ workflows.Store }
+
+func (letsAllIn) Admit(context.Context, string, int, time.Duration) (time.Duration, bool, error) {
+	return 0, false, nil
+}
+
+type tellsEachRefusal struct{ workflows.Store }
+
+func (s tellsEachRefusal) Admit(ctx context.Context, key string, limit int, window time.Duration) (time.Duration, bool, error) {
+	wait, _, err := s.Store.Admit(ctx, key, limit, window)
+	return wait, wait > 0, err
+}
+
+type findsMorePlaces struct{ workflows.Store }
+
+func (s findsMorePlaces) Reserve(ctx context.Context, key, who string, limit int, keep time.Duration) (map[string]time.Time, error) {
+	return s.Store.Reserve(ctx, key, who, limit+1, keep)
+}

@@ -60,7 +60,7 @@ type env struct {
 
 func checks() []check {
 	var all []check
-	for _, group := range [][]check{arrowChecks(), timerChecks(), rightChecks(), requestChecks(), outboxChecks(), inboxChecks(), eventChecks(), memoryChecks()} {
+	for _, group := range [][]check{arrowChecks(), timerChecks(), rightChecks(), requestChecks(), outboxChecks(), inboxChecks(), eventChecks(), memoryChecks(), gateChecks()} {
 		all = append(all, group...)
 	}
 	return all

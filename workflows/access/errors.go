@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"strings"
+	"time"
 )
 
 // The kinds of refusal; test with errors.Is.
@@ -12,6 +13,7 @@ var (
 	ErrInvalid     = errors.New("invalid")
 	ErrConflict    = errors.New("conflict")    // the request has moved on
 	ErrUnavailable = errors.New("unavailable") // a check could not be made; the answer is no
+	ErrLimited     = errors.New("limited")     // too much, or too soon
 )
 
 // Refusal is a "no" with a sentence for the person who asked, saying what to do next. Kind is one of the errors
@@ -22,6 +24,8 @@ type Refusal struct {
 	Text  string
 	Field string // the input it speaks of, for ErrInvalid: role, duration, justification, ticket, start, for, reason, code
 	Err   error  // the cause, for the log; never shown
+	// Wait is, for ErrLimited, after how long it may be tried again.
+	Wait time.Duration
 }
 
 func (r *Refusal) Error() string {

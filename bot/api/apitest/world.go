@@ -35,6 +35,7 @@ type Options struct {
 	Store  func(workflows.Store) workflows.Store // wraps the store of service and API
 	Paused bool                                  // no runner: nothing is activated or ended
 	Now    func() time.Time                      // the clock of the verbs; nil: time.Now
+	Limits workflows.Limits
 	Logger *slog.Logger
 	StepUp policy.StepUp // what vault-admin asks for besides
 }
@@ -90,7 +91,7 @@ func Start(t testing.TB, o Options) *World {
 		Factors: map[access.Method]workflows.Factor{access.TOTP: w.Factors},
 		Store:   w.Store, Directory: dir, Policies: set, Roles: roles(),
 		Connectors:    map[string]connectors.Connector{"demo": target},
-		Administrator: member("admins"), Auditor: member("auditors"), Now: o.Now, Logger: o.Logger,
+		Administrator: member("admins"), Auditor: member("auditors"), Limits: o.Limits, Now: o.Now, Logger: o.Logger,
 	})
 	must(t, err)
 	if !o.Paused {

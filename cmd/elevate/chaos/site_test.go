@@ -88,6 +88,7 @@ http: {listen: %q}
 log: {level: warn}
 sweep: {every: %s}
 audit: {dir: %s}
+limits: {person: 0, workspace: 0, pending: 0, cool_down: 0s, acts: 0} # many do much at once here
 api:
   tokens:
 %speople:

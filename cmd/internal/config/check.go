@@ -44,6 +44,7 @@ func (c *checker) check() {
 	c.span("overdue_after", &c.OverdueAfter, time.Minute)
 	c.span("notice_before", &c.NoticeBefore, 10*time.Minute)
 	c.span("sweep.every", &c.Sweep.Every, 5*time.Minute)
+	c.checkLimits()
 	c.oneOf("log.level", &c.Log.Level, "info", "debug", "warn", "error")
 	c.oneOf("log.format", &c.Log.Format, "json", "text")
 	if c.Slack == nil && c.Teams == nil && len(c.API.Tokens) == 0 && slices.Contains(c.chats, "slack") {

@@ -39,6 +39,9 @@ func (c *checker) checkPeople() {
 		if policy.CleanText(p.Name) != p.Name {
 			c.problem(at.key("name"), "must be on one line, without invisible or control characters")
 		}
+		if policy.MixesAlphabets(p.Name) {
+			c.warning(at.key("name"), "has letters of different alphabets in one word, some of which look like others: write it anew, lest people take it for another name")
+		}
 		c.People[i].Kind = c.kind(at.key("kind"), p.Kind)
 		if a, err := mail.ParseAddress(p.Email); p.Email != "" && (err != nil || a.Address != p.Email) {
 			c.problem(at.key("email"), "is %s: write an address such as ana@example.com", c.doc.quote(at.key("email")))
@@ -47,6 +50,7 @@ func (c *checker) checkPeople() {
 		c.form(at.key("teams"), p.Teams, guid, false, "the person's object ID in Entra, "+guidForm)
 		c.checkGroups(at.key("groups"), p.Groups)
 	}
+	c.checkLookalikes()
 	const linked = "one account, one person, or one could approve for the other"
 	c.checkShared("email", "one person, one entry, or one could approve for the other", func(p Person) string {
 		if p.Kind == access.Service { // a team's mailbox may serve several programs
@@ -58,6 +62,22 @@ func (c *checker) checkPeople() {
 	c.checkShared("teams", linked, func(p Person) string { return strings.ToLower(p.Teams) })
 	c.checkShared("web", linked, func(p Person) string { return p.Web })
 	c.checkAccounts()
+}
+
+// checkLookalikes warns of people whom a message would not tell apart but for their ids.
+func (c *checker) checkLookalikes() {
+	seen := map[string]int{}
+	for i, p := range c.People {
+		look := policy.Skeleton(p.Name)
+		if look == "" {
+			continue
+		}
+		if j, taken := seen[look]; taken {
+			c.warning(path{"people"}.index(i).key("name"), "looks like that of people[%d] (%s): messages tell the two apart by their ids alone", j, c.People[j].ID)
+			continue
+		}
+		seen[look] = i
+	}
 }
 
 func (c *checker) kind(at path, k access.Kind) access.Kind {

@@ -45,6 +45,7 @@ type Config struct {
 	// NoticeBefore is how long before the end its holder is told. Default: 10m.
 	NoticeBefore time.Duration
 	Sweep        Sweep
+	Limits       Limits
 	Log          Log
 
 	// Set is the compiled policies, Administrator and Auditor the compiled expressions (nil where they are empty).
@@ -77,10 +78,12 @@ type HTTP struct {
 	PublicURL string // what people's browsers reach it by, without a slash at the end; empty: no links are shown
 }
 
-// Secrets are the keys that seal what must not lie in the store in the clear.
+// Secrets are the keys that seal what must not lie in the store in the clear, and mark what Elevate writes there.
 type Secrets struct {
 	// Keys, the first of which seals. The others open what was sealed with them before, until it is sealed anew.
 	Keys []seal.Key
+	// AcceptUnmarked believes what lies in the store without a mark, while keys are being introduced.
+	AcceptUnmarked bool
 }
 
 // TOTP is how codes of authenticator apps are taken.
@@ -159,6 +162,19 @@ type Audit struct {
 // Sweep says how targets are compared with the grants.
 type Sweep struct {
 	Every time.Duration // how often each target is asked who holds its roles; default 5m
+}
+
+// Limits bound what people can put before others; decisions and endings are never limited. A limit of 0 is none.
+type Limits struct {
+	Person    int           // requests that one person may send off within Window; default 10
+	Workspace int           // requests that may come from all people of one chat, or by the API, within Window; default 100
+	Window    time.Duration // default 1m
+	Pending   int           // requests of one person that may wait for a decision at the same time; default 3
+	// CoolDown is how long after a denial nobody may ask for the same again. It doubles with each further denial within a
+	// day, up to a day. Default 5m.
+	CoolDown time.Duration
+	// Acts is what one account of a chat may click, type and send off within Window; default 60.
+	Acts int
 }
 
 // Log says how the program logs.

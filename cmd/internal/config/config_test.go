@@ -130,6 +130,7 @@ func TestSoundFileLoads(t *testing.T) {
 		"overdue_after":  {c.OverdueAfter, 2 * time.Minute},
 		"notice_before":  {c.NoticeBefore, 10 * time.Minute},
 		"sweep.every":    {c.Sweep.Every, 5 * time.Minute},
+		"limits":         {c.Limits, Limits{Person: 10, Workspace: 100, Window: time.Minute, Pending: 3, CoolDown: 5 * time.Minute, Acts: 60}},
 		"connector type": {c.Connectors["hooks"].Type, "webhook"},
 		"token":          {c.API.Tokens[0].Hash, api.HashToken("secret")},
 	} {

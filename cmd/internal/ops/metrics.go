@@ -21,6 +21,8 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	lateness  prometheus.Histogram
 	decisions *prometheus.CounterVec
+	limited   *prometheus.CounterVec
+	forged    *prometheus.CounterVec
 	acks      *prometheus.HistogramVec
 	calls     *prometheus.HistogramVec
 	open      *prometheus.GaugeVec
@@ -41,6 +43,13 @@ func NewMetrics(b Build) *Metrics {
 			Name: "elevate_decisions_total",
 			Help: "Decisions on requests, by what they said and the way they came in.",
 		}, []string{"verdict", "via"}),
+		forged: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "elevate_forged_total", Help: "What somebody else had changed in the store, and was put right: record, version or timers.",
+		}, []string{"what"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "elevate_limited_total",
+			Help: "Requests and clicks that came too often or too soon, by the limit and the way they came in.",
+		}, []string{"limit", "via"}),
 		acks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "elevate_chat_ack_seconds",
 			Help: "Time until a chat's request was acknowledged. Slack and Teams give up after 3 seconds.",
@@ -64,7 +73,7 @@ func NewMetrics(b Build) *Metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.lateness, m.decisions, m.acks, m.calls, m.open, info,
+	m.registry.MustRegister(m.lateness, m.decisions, m.limited, m.forged, m.acks, m.calls, m.open, info,
 		m.sweeps.failures, m.sweeps.found, m.sweeps.missing, m.sweeps.standing, m.sweeps.ages,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -82,6 +91,16 @@ func (m *Metrics) ObserveLateness(d time.Duration) {
 func (m *Metrics) CountDecision(verdict, via string) {
 	if m != nil {
 		m.decisions.WithLabelValues(verdict, via).Inc()
+	}
+}
+
+// CountForged counts what somebody else had changed in the store.
+func (m *Metrics) CountForged(what string) { m.forged.WithLabelValues(what).Inc() }
+
+// CountLimited counts what came too often or too soon: the limit, and the way it came in.
+func (m *Metrics) CountLimited(limit, via string) {
+	if m != nil {
+		m.limited.WithLabelValues(limit, via).Inc()
 	}
 }
 

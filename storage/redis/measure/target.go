@@ -61,6 +61,8 @@ func (*endings) ObserveConnectorCall(string, string, string, time.Duration) {}
 
 func (*endings) CountDecision(string, string) {}
 
+func (*endings) CountLimited(string, string) {}
+
 func (*endings) ConnectorOpen(string, string, bool) {}
 
 func (e *endings) ObserveLateness(d time.Duration) {

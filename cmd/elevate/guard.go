@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"elevate/storage/redis"
+	"elevate/workflows"
+	"elevate/workflows/access"
+	"elevate/workflows/seal"
+)
+
+// mark has the store mark what it writes, and believe nothing else, where there are keys for it.
+func (a *app) mark(c *redis.Config) error {
+	if len(a.cfg.Secrets.Keys) == 0 {
+		return nil
+	}
+	marks, err := seal.NewMarker(a.cfg.Secrets.Keys)
+	if err != nil {
+		return fmt.Errorf("secrets.keys: %w", err)
+	}
+	c.Marks, c.Unmarked = marks, a.cfg.Secrets.AcceptUnmarked
+	c.Forged = func(id access.RequestID) {
+		if a.guard != nil {
+			a.guard.Doubt(id)
+		}
+	}
+	if c.Unmarked {
+		a.log.Warn("what lies in the store without a mark is believed; take secrets.accept_unmarked out when all that was open has ended")
+	}
+	return nil
+}
+
+// guarded is the store as the workflows see it: without keys as it is, and with them believing nothing that is older than
+// it should be.
+func (a *app) guarded() (workflows.Store, error) {
+	if len(a.cfg.Secrets.Keys) == 0 {
+		return a.store, nil
+	}
+	anchors := workflows.NewAnchors(time.Now)
+	if err := anchors.Read(a.cfg.Audit.Dir); err != nil {
+		return nil, fmt.Errorf("audit.dir: %w", err)
+	}
+	guard, err := workflows.NewGuard(workflows.GuardConfig{
+		Store: a.store, Anchors: anchors, Recover: a.recovery.Doubtful, Holder: replica(), Chats: a.chats, Found: a.metrics.CountForged, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.guard = guard
+	a.runs = append(a.runs, guard.Run)
+	return workflows.Anchored(a.store, anchors, guard.Doubt), nil
+}
