@@ -149,7 +149,7 @@ func secondFactor(s *scene) {
 		s.Errorf("the request was sent without a code: %d messages", n)
 	}
 	s.withCode(Ana, "Request access", s.code(anas))
-	m := s.channel("Ana Lima asks for", "Safe admin")
+	m := s.channel("Ana Lima (ana) asks for", "Safe admin")
 
 	s.clicks(Leo, m, "Approve")
 	s.toldOf(Leo, "you have none yet", "/elevate mfa")
@@ -162,7 +162,7 @@ func approvedWithCode(s *scene) {
 	anas := s.enrolled(Ana)
 	s.types(Ana, safe)
 	s.withCode(Ana, "Request access", s.code(anas))
-	m := s.channel("Ana Lima asks for", "Safe admin")
+	m := s.channel("Ana Lima (ana) asks for", "Safe admin")
 	s.types(Lea, "mfa")
 	s.toldOf(Lea, "Set up your second factor")
 	leas, word := s.enrolmentPage(Lea)

@@ -70,7 +70,7 @@ const asking = "db-admin 1h INC-4711 fix the replication"
 func (s *scene) asks() Shown {
 	s.Helper()
 	s.types(Ana, asking)
-	return s.channel("Waiting for approval", "Ana Lima asks for", "INC-4711", "fix the replication")
+	return s.channel("Waiting for approval", "Ana Lima (ana) asks for", "INC-4711", "fix the replication")
 }
 
 // active is Ana's request, approved by Lea: its message, and the one to Ana.
@@ -132,8 +132,8 @@ func missingWords(s *scene) {
 	}
 	s.fills(Ben, "ticket", "INC-4711")
 	s.sends(Ben)
-	s.alone(Ben, "Ben Stone asks for", "You are told when it is decided")
-	s.channel("Ben Stone asks for", "30 minutes", "INC-4711", "fix the replication")
+	s.alone(Ben, "Ben Stone (ben) asks for", "You are told when it is decided")
+	s.channel("Ben Stone (ben) asks for", "30 minutes", "INC-4711", "fix the replication")
 	if s.Form(Ben) != nil {
 		s.Errorf("the form is still open")
 	}

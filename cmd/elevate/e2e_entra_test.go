@@ -63,7 +63,7 @@ func TestEntraRoleThroughSlackAndTeams(t *testing.T) {
 	})
 
 	w.types("ana", "user-admin 10m INC-4711 unlock an account, asked in Slack")
-	shown := w.expect(w.inChannel, "Waiting for approval", "Ana Lima asks for User Administrator", "asked in Slack")
+	shown := w.expect(w.inChannel, "Waiting for approval", "Ana Lima (ana) asks for User Administrator", "asked in Slack")
 	w.clicks("bob", shown, "Approve")
 	w.expect(w.inChannel, "Active until", "Approved by Bob Keller")
 	mine := w.expect(w.told("ana"), "You hold User Administrator", "End now")
@@ -78,7 +78,7 @@ func TestEntraRoleThroughSlackAndTeams(t *testing.T) {
 	}
 
 	n.Asks(e2etest.Channel, "user-admin 10m INC-4712 unlock an account, asked in Teams")
-	pending := []string{"Waiting for approval", "Ana Lima asks for User Administrator", "asked in Teams"}
+	pending := []string{"Waiting for approval", "Ana Lima (ana) asks for User Administrator", "asked in Teams"}
 	n.Expect(pending...)
 	n.Unfolds("Approve", pending...)
 	n.Clicks("bob", "Grant access", pending...)
