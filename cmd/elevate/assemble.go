@@ -296,7 +296,7 @@ func (a *app) openHTTP() error {
 		mux.Handle("/api/messages", a.teams.Handler())
 	}
 	if a.factors != nil {
-		page, err := enrol.New(enrol.Config{Factors: a.factors, Logger: a.log})
+		page, err := enrol.New(enrol.Config{Factors: a.factors, SignIn: a.signsIn(), Logger: a.log})
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func openLogin(t *testing.T) *login {
 	l.slack.SetUsergroup("S0LEADS", "U0BEN")
 	listen := fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t))
 	l.provider = oidcfake.Start(t, "http://"+listen+"/signin/callback",
-		oidcfake.User{Subject: "00u-ana", Name: "Ana Lima", Groups: []string{"platform"}}, oidcfake.User{Subject: "00u-mal", Name: "Mallory"})
+		oidcfake.User{Subject: "00u-ana", Name: "Ana Lima", Groups: []string{"platform"}}, oidcfake.User{Subject: "00u-mal", Name: "Mallory"}, oidcfake.User{Subject: "00u-cat", Name: "Cat Berg"})
 	l.bot = e2etest.StartBot(t, fmt.Sprintf(`
 store: {url: %q}
 http: {listen: %q, public_url: "http://%s"}
@@ -46,7 +46,7 @@ oidc: {issuer: %q, client_id: %s, client_secret: %s, name: Example Login}
 people:
   - {id: ana, name: Ana Lima, oidc: 00u-ana}
   - {id: ben, name: Ben Stone, email: ben@example.com}
-  - {id: cat, name: Cat Berg, slack: U0CAT, groups: [admins]}
+  - {id: cat, name: Cat Berg, slack: U0CAT, oidc: 00u-cat, groups: [admins]}
   - {id: dan, name: Dan Osei, email: dan@example.com}
 groups:
   sre: {oidc: platform}
@@ -64,7 +64,7 @@ policies:
     approve:
       - {by: '"leads" in person.groups'}
     channel: {slack: C0ACCESS}
-`, l.redis.URL(), listen, listen, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, l.slack.URL, l.provider.URL, oidcfake.ClientID, oidcfake.ClientSecret))
+`, l.redis.URL(), listen, listen, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, l.slack.URL, l.provider.URL, oidcfake.ClientID, oidcfake.ClientSecret)+fortKeys)
 	l.bot.WaitReady()
 	l.slack.OverHTTP("http://" + listen)
 	return l
@@ -135,6 +135,31 @@ func TestAccountsAreLinkedBySigningIn(t *testing.T) {
 	l.slack.Await(t, "the request in the channel", func() bool { return len(l.slack.Messages("C0ACCESS")) > 0 })
 	l.slack.Send("block_actions", l.slack.As("U0BEN").Press(l.slack.Messages("C0ACCESS")[0], "Approve"))
 	l.slack.Await(t, "the approval", func() bool { return strings.Contains(fmt.Sprint(l.slack.Messages("C0ACCESS")), "Approved by") })
+}
+
+var factorURL = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/mfa/[A-Za-z0-9_-]+`)
+
+// TestASecondFactorIsSetUpBehindASignIn: the page shows no key before the provider has said who is there, and none to
+// anybody else than the person whom the link is for.
+func TestASecondFactorIsSetUpBehindASignIn(t *testing.T) {
+	t.Parallel()
+	l := openLogin(t)
+	link := factorURL.FindString(l.answered("U0CAT", "mfa", "/mfa/"))
+	p := e2etest.OpenPage(t, link, 1180, 900)
+	p.See(`document.body.innerText.includes("Sign in first") && !document.querySelector("img")`, "that a sign-in is needed")
+	shots(p, "5-factor-sign-in")
+	p.Click(`document.querySelector("button")`, "Sign in")
+	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Ana Lima")`, "Ana at the provider")
+	p.See(`document.body.innerText.includes("leads nowhere")`, "that the link is for somebody else")
+
+	link = factorURL.FindString(l.answered("U0CAT", "mfa", "/mfa/"))
+	p = e2etest.OpenPage(t, link, 1180, 900)
+	p.Click(`document.querySelector("button")`, "Sign in")
+	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Cat Berg")`, "Cat at the provider")
+	p.See(`document.body.innerText.includes("Cat Berg") && document.body.innerText.includes("Show the key")`, "whose factor it is")
+	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Show the key")`, "Show the key")
+	p.See(`document.querySelector("img")`, "the picture of the key")
+	shots(p, "6-factor-key")
 }
 
 // TestAChangedNameSuspendsALinkByEmail: Dan is Dan by an address that Slack confirmed, until his name changes; then he is

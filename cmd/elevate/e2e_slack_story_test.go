@@ -78,6 +78,7 @@ connectors:
   pg-prod: {type: postgres, dsn: %q}
 roles:
   - {id: prod-db-admin, title: Production database admin, connector: pg-prod, target: {role: db_admin}, labels: {env: prod, risk: high}}
+limits: {cool_down: 0s} # the story asks again at once
 policies:
   - name: production
     match: role.labels.env == "prod"

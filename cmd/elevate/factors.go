@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"elevate/bot"
 	"elevate/bot/enrol"
+	pages "elevate/bot/page"
+	"elevate/bot/signin"
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
@@ -26,6 +32,36 @@ func (a *app) openFactors() (err error) {
 	}
 	a.runs = append(a.runs, a.reseal)
 	return nil
+}
+
+// signsIn has people sign in before they set up a factor, where there is a provider to do that at; nil: there is none, and
+// an administrator vouches for them.
+func (a *app) signsIn() func(http.ResponseWriter, *http.Request) (access.PersonID, bool) {
+	if a.desk == nil {
+		return nil
+	}
+	return func(w http.ResponseWriter, r *http.Request) (access.PersonID, bool) {
+		sum := sha256.Sum256([]byte(r.URL.Path))
+		purpose := "mfa:" + hex.EncodeToString(sum[:16]) // the path holds the link's token
+		visit, err := a.desk.Visit(r, purpose)
+		switch {
+		case err == nil:
+			return visit.Person, true
+		case !errors.Is(err, signin.ErrNobody):
+			a.log.Error("who signed in could not be looked up", "err", err)
+			pages.Write(w, http.StatusServiceUnavailable, pages.Page{Title: "Not now", Tone: pages.Bad,
+				Lead: "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."})
+		case r.Method == http.MethodPost:
+			a.desk.Begin(w, r, signin.Errand{Purpose: purpose, Back: r.URL.Path})
+		default:
+			pages.Write(w, http.StatusOK, pages.Page{Title: "Set up your second factor",
+				Lead: "Sign in first, so that Elevate knows that it is you.",
+				Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name, To: a.desk.Origin(r.Context())},
+				Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate mfa”, and to nobody else.",
+			})
+		}
+		return "", false
+	}
 }
 
 // methods are the second factors that policies may ask for.
