@@ -50,6 +50,11 @@ func (p *Pace) Look(account string, now time.Time) (says string, first bool) {
 	return p.take(account, now, lookCost)
 }
 
+// Urgent counts an act that decides, takes back or ends. It is not kept waiting by what the account does besides.
+func (p *Pace) Urgent(account string, now time.Time) (says string, first bool) {
+	return p.take("urgent "+account, now, actCost)
+}
+
 func (p *Pace) take(account string, now time.Time, cost int) (says string, first bool) {
 	if p == nil {
 		return "", false

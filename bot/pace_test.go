@@ -112,7 +112,7 @@ func TestUrgentIsWhatDecidesOrEnds(t *testing.T) {
 			t.Errorf("%s is", a)
 		}
 	}
-	if !FormDeny.Urgent() || FormRequest.Urgent() {
+	if !FormDeny.Urgent() || !FormApprove.Urgent() || FormRequest.Urgent() {
 		t.Error("forms")
 	}
 }

@@ -12,7 +12,7 @@ func (a Action) Urgent() bool {
 }
 
 // Urgent tells whether a form decides.
-func (f FormName) Urgent() bool { return f == FormDeny }
+func (f FormName) Urgent() bool { return f == FormDeny || f == FormApprove }
 
 // UrgentWords tells whether words that somebody typed are for deciding, taking back or ending.
 func UrgentWords(text string) bool {

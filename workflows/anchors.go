@@ -80,11 +80,69 @@ func (a *Anchors) note(id access.RequestID, version int64, s access.State, at ti
 	return true
 }
 
+// set has a request's anchor be what the store says now, whatever was known before.
+func (a *Anchors) set(r *access.Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.newest, r.ID)
+	n := anchor{version: r.Version}
+	if r.State.Terminal() {
+		n.over = a.now().Unix()
+	}
+	a.newest[r.ID] = n
+}
+
 // forget has a request be what the store says next.
 func (a *Anchors) forget(id access.RequestID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.newest, id)
+}
+
+// of is the anchor of a request; the zero one where nothing is known.
+func (a *Anchors) of(id access.RequestID) anchor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.newest[id]
+}
+
+// live lists the requests that are not over as far as is known.
+func (a *Anchors) live() []access.RequestID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []access.RequestID
+	for id, n := range a.newest {
+		if n.over == 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// looksAgain is how often a record that seems old is read again: an arrow taken between reading it and comparing it makes
+// it seem so.
+const looksAgain = 3
+
+// current gives the record, or what it is by now where an arrow was taken meanwhile; nil where it is older than it should
+// be, or is not there any more.
+func (a *Anchors) current(ctx context.Context, store Requests, r *access.Record) (*access.Record, error) {
+	for range looksAgain {
+		if a.note(r.ID, r.Version, r.State, a.now()) {
+			return r, nil
+		}
+		again, err := store.Get(ctx, r.ID)
+		if errors.Is(err, access.ErrNotFound) || errors.Is(err, ErrForged) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if again.Version == r.Version {
+			return nil, nil
+		}
+		r = again
+	}
+	return r, nil // it moves all the time
 }
 
 // prune forgets what has long been over.
@@ -100,60 +158,107 @@ func (a *Anchors) prune() {
 }
 
 // Anchored gives a store that believes no record older than its anchor, and tells doubt of each. Where one record was
-// asked for, the error is ErrForged (wrapped); lists and claims go on without it.
+// asked for, or who shares a right, the error is ErrForged (wrapped); lists go on without it, and so do claims. Nothing is
+// held back for longer than it takes to put a record right: access must end.
 func Anchored(store Store, a *Anchors, doubt func(access.RequestID)) Store {
-	return &anchored{Store: store, anchors: a, doubt: doubt}
+	return &anchored{Store: store, anchors: a, doubt: doubt, since: map[access.RequestID]time.Time{}}
 }
 
 type anchored struct {
 	Store
 	anchors *Anchors
 	doubt   func(access.RequestID)
+
+	mu    sync.Mutex
+	since map[access.RequestID]time.Time // that a request is doubted
 }
 
-// believes tells whether a record is as new as any that is known.
-func (s *anchored) believes(r *access.Record) bool {
-	if s.anchors.note(r.ID, r.Version, r.State, s.anchors.now()) {
-		return true
+// believed gives a record as it is now; nil where it is doubted.
+func (s *anchored) believed(ctx context.Context, r *access.Record) (*access.Record, error) {
+	now, err := s.anchors.current(ctx, s.Store, r)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now != nil {
+		delete(s.since, r.ID)
+		return now, nil
+	}
+	if s.since[r.ID].IsZero() {
+		s.since[r.ID] = s.anchors.now()
 	}
 	s.doubt(r.ID)
-	return false
+	return nil, nil
+}
+
+// long tells whether a request has been doubted for longer than it should take to put it right.
+func (s *anchored) long(id access.RequestID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.since[id]
+	return !since.IsZero() && s.anchors.now().Sub(since) > longestDoubt
 }
 
 func (s *anchored) Get(ctx context.Context, id access.RequestID) (*access.Record, error) {
 	r, err := s.Store.Get(ctx, id)
-	if err == nil && !s.believes(r) {
-		return nil, fmt.Errorf("request %s is in version %d again: %w", id, r.Version, ErrForged)
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	now, err := s.believed(ctx, r)
+	if err == nil && now == nil {
+		err = fmt.Errorf("request %s is in version %d again: %w", id, r.Version, ErrForged)
+	}
+	return now, err
 }
 
 func (s *anchored) List(ctx context.Context, q Query) ([]*access.Record, string, error) {
 	records, next, err := s.Store.List(ctx, q)
-	return s.believed(records), next, err
+	if err != nil {
+		return nil, "", err
+	}
+	kept := records[:0]
+	for _, r := range records {
+		now, err := s.believed(ctx, r)
+		if err != nil {
+			return nil, "", err
+		}
+		if now != nil {
+			kept = append(kept, r)
+		}
+	}
+	return kept, next, nil
 }
 
 func (s *anchored) Sharing(ctx context.Context, right string) ([]*access.Record, error) {
 	records, err := s.Store.Sharing(ctx, right)
-	return s.believed(records), err
-}
-
-func (s *anchored) believed(records []*access.Record) []*access.Record {
+	if err != nil {
+		return nil, err
+	}
 	kept := records[:0]
 	for _, r := range records {
-		if s.believes(r) {
-			kept = append(kept, r)
+		now, err := s.believed(ctx, r)
+		switch {
+		case err != nil:
+			return nil, err
+		case now != nil && now.State.MayHold():
+			kept = append(kept, now)
+		case now == nil && !s.long(r.ID):
+			return nil, fmt.Errorf("request %s is in version %d again: %w", r.ID, r.Version, ErrForged)
 		}
 	}
-	return kept
+	return kept, nil
 }
 
-// Claim leaves a timer of a record that is not believed to its lease: by then the record has been put right.
+// Claim leaves a timer of a record that is doubted to its lease: by then the record has been put right. What ends access
+// does not wait for that any longer than longestDoubt.
 func (s *anchored) Claim(ctx context.Context, l Lane, limit int, lease time.Duration) ([]Claim, time.Time, error) {
 	claims, next, err := s.Store.Claim(ctx, l, limit, lease)
 	kept := claims[:0]
 	for _, c := range claims {
-		if s.believes(c.Record) {
+		now, unread := s.believed(ctx, c.Record)
+		ends := c.Timer == access.TimerEnd || c.Timer == access.TimerDeactivate
+		if now != nil || ends && (unread != nil || s.long(c.Request)) {
 			kept = append(kept, c)
 		}
 	}

@@ -32,8 +32,7 @@ var (
 const (
 	// bundleLook is how often the parts are looked at while something is waited for.
 	bundleLook = 50 * time.Millisecond
-	// bundleWait is how long a call waits for the parts; then the runner comes again, so that a part that hangs does not
-	// keep the other bundles from their turn.
+	// bundleWait is how long a call waits for the parts; then the runner comes again, and the other bundles have their turn.
 	bundleWait = 5 * time.Second
 	// bundleAgain is when it comes again.
 	bundleAgain = time.Second
@@ -124,13 +123,15 @@ func (b *Bundle) Check(context.Context) error { return nil }
 // Holders lists whose bundles are active.
 func (b *Bundle) Holders(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
 	var holders []connectors.Holder
-	for q := (Query{Open: true, States: []access.State{access.Active}, Role: role.ID, Limit: 1000}); ; {
+	for q := (Query{Open: true, States: []access.State{access.Active}, Limit: 1000}); ; {
 		page, next, err := b.s.cfg.Store.List(ctx, q)
 		if err != nil {
 			return nil, &connectors.Error{Kind: connectors.Unavailable, Op: "list bundles", Err: err}
 		}
 		for _, r := range page {
-			holders = append(holders, connectors.Holder{Account: r.Account, Person: r.Person, Grant: r.ID, Ours: true})
+			if r.Role.Connector == role.Connector && targetKey(r.Role) == targetKey(role) {
+				holders = append(holders, connectors.Holder{Account: r.Account, Person: r.Person, Grant: r.ID, Ours: true})
+			}
 		}
 		if next == "" {
 			return holders, nil
@@ -154,6 +155,8 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 		switch {
 		case lost != nil:
 			return true, nil
+		case p == nil && parent.State != access.Activating:
+			return true, nil // it was given back, and is not given anew
 		case p == nil:
 			return false, b.arm(ctx, parent, m, g.End)
 		case p.State == access.Activating:

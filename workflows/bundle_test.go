@@ -323,3 +323,37 @@ func TestABundleIsMadeOfRolesThatAreNone(t *testing.T) {
 		t.Error("extensions of a bundle would not reach its parts")
 	}
 }
+
+// Two bundles of one person overlap: each part shares its right, and the last one takes it away.
+func TestOverlappingBundlesEndWithTheLast(t *testing.T) {
+	t.Parallel()
+	b := newBundled(t)
+	b.run()
+	first, second := b.active("ana", "oncall"), b.active("ana", "oncall")
+	if _, err := b.service.End(t.Context(), by("ana"), first.ID, "done"); err != nil {
+		t.Fatal(err)
+	}
+	b.reaches(first.ID, access.Ended)
+	for i, target := range b.targets() {
+		if len(target.Entries()) == 0 {
+			t.Errorf("target %d took away what the second bundle gives", i)
+		}
+	}
+	if _, err := b.service.End(t.Context(), by("ana"), second.ID, "done"); err != nil {
+		t.Fatal(err)
+	}
+	b.reaches(second.ID, access.Ended)
+	b.nothing(first)
+	b.nothing(second)
+}
+
+func TestADigestCountsABundleOnce(t *testing.T) {
+	t.Parallel()
+	b := newBundled(t)
+	b.run()
+	b.active("ana", "oncall")
+	d, err := b.service.Digest(t.Context(), noon.Add(-time.Hour), noon.Add(time.Hour))
+	if err != nil || len(d.Holding) != 1 || d.Outcomes[access.Active] != 1 {
+		t.Errorf("the digest is %+v, %v", d, err)
+	}
+}

@@ -67,6 +67,9 @@ func (s *Service) Digest(ctx context.Context, from, to time.Time) (*Digest, erro
 	took := map[access.PersonID][]time.Duration{}
 	within := func(t time.Time) bool { return !t.Before(from) && t.Before(to) }
 	err := s.each(ctx, Query{Since: from.Add(-digestReach)}, func(r *access.Record) {
+		if r.Bundle != "" && !r.Overdue {
+			return // its bundle stands for it
+		}
 		line := DigestGrant{Request: r.ID, Person: r.Person, Role: r.Role.ID, EndsAt: r.EndsAt, Lateness: r.Lateness()}
 		switch {
 		case !within(r.SubmittedAt):

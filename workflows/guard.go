@@ -19,7 +19,7 @@ const NoteForged NoteKind = "forged"
 
 // GuardStore is what a Guard needs of the store. Its records are those that lie there, whatever anchors say.
 type GuardStore interface {
-	Requests
+	RecoveryStore
 	// Disown removes a record that is not ours: false where what is stored is ours, or nothing.
 	Disown(ctx context.Context, id access.RequestID) (bool, error)
 	// Mend puts a record's timers, and what else the store keeps beside it, back to what the record says: false where
@@ -126,41 +126,72 @@ func (g *Guard) report(ctx context.Context, err error) error {
 	return err
 }
 
-// look goes through all that is open. One replica at a time does, and it leaves the store four fifths of the time.
+// look goes through all that is open, or should be. One replica at a time looks at what the store lists; each looks for
+// what itself knows to be live. Both leave the store four fifths of the time.
 func (g *Guard) look(ctx context.Context) error {
 	g.cfg.Anchors.prune()
 	held, err := g.cfg.Store.Hold(ctx, "guard", g.cfg.Holder, g.cfg.Lease)
-	if err != nil || !held {
+	if err != nil {
 		return err
 	}
-	for q := (Query{Open: true, Limit: 200}); ; {
+	seen := map[access.RequestID]bool{}
+	for q := (Query{Open: true, Limit: 200}); held; {
 		began := time.Now()
 		page, next, err := g.cfg.Store.List(ctx, q)
 		if err != nil {
 			return fmt.Errorf("list what is open: %w", err)
 		}
 		for _, r := range page {
+			seen[r.ID] = true
 			if err := g.mend(ctx, r); err != nil {
 				return err
 			}
 		}
+		if err := pause(ctx, 4*time.Since(began)); err != nil {
+			return err
+		}
 		if next == "" {
-			return nil
+			break
 		}
 		q.Cursor = next
+	}
+	for _, id := range g.cfg.Anchors.live() {
+		if seen[id] {
+			continue
+		}
+		began := time.Now()
+		r, err := g.cfg.Store.Get(ctx, id)
+		switch {
+		case errors.Is(err, access.ErrNotFound), errors.Is(err, ErrForged):
+			g.Doubt(id)
+		case err != nil:
+			return fmt.Errorf("load request %s: %w", id, err)
+		case r.State.Terminal():
+			g.cfg.Anchors.note(id, r.Version, r.State, g.cfg.Now()) // another replica ended it
+		default:
+			err = g.mend(ctx, r) // it is not listed
+		}
+		if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, ErrForged) {
+			return err
+		}
 		if err := pause(ctx, 4*time.Since(began)); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // mend puts a record's timers back.
 func (g *Guard) mend(ctx context.Context, r *access.Record) error {
-	if !g.cfg.Anchors.note(r.ID, r.Version, r.State, g.cfg.Now()) {
+	now, err := g.cfg.Anchors.current(ctx, g.cfg.Store, r)
+	if err != nil {
+		return fmt.Errorf("load request %s: %w", r.ID, err)
+	}
+	if now == nil {
 		g.Doubt(r.ID)
 		return nil
 	}
-	mended, err := g.cfg.Store.Mend(ctx, r)
+	mended, err := g.cfg.Store.Mend(ctx, now)
 	if err != nil {
 		return fmt.Errorf("mend request %s: %w", r.ID, err)
 	}
@@ -170,56 +201,116 @@ func (g *Guard) mend(ctx context.Context, r *access.Record) error {
 	return g.tell(ctx, r.ID, "timers", "somebody else has changed its timers, or what the store keeps beside its record; they were put back")
 }
 
-// settle puts right what is in doubt.
+// settle puts right what is in doubt. What cannot be settled is tried again with the next.
 func (g *Guard) settle(ctx context.Context) error {
 	g.mu.Lock()
 	delete(g.doubtful, "")
 	ids := slices.Sorted(maps.Keys(g.doubtful))
 	g.mu.Unlock()
-	if len(ids) == 0 {
-		return nil
-	}
 	found := map[access.RequestID]string{}
+	var problems []error
 	for _, id := range ids {
-		gone, err := g.cfg.Store.Disown(ctx, id)
-		if err != nil {
-			return fmt.Errorf("remove the record of %s that is not ours: %w", id, err)
-		}
-		if found[id] = "version"; gone {
-			found[id] = "record"
-		}
-	}
-	if err := g.cfg.Recover(ctx, ids); err != nil {
-		return fmt.Errorf("put back what the audit log has: %w", err)
-	}
-	for _, id := range ids {
-		if err := g.settled(ctx, id, found[id]); err != nil {
-			return err
+		what, err := g.judge(ctx, id)
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case what == "":
+			g.settled(id)
+		default:
+			found[id] = what
 		}
 	}
-	return nil
+	if len(found) == 0 {
+		return errors.Join(problems...)
+	}
+	if err := g.cfg.Recover(ctx, slices.Collect(maps.Keys(found))); err != nil {
+		return errors.Join(append(problems, fmt.Errorf("put back what the audit log has: %w", err))...)
+	}
+	for id, what := range found {
+		if err := g.conclude(ctx, id, what); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
 }
 
-// settled puts on record what became of a doubtful record.
-func (g *Guard) settled(ctx context.Context, id access.RequestID, what string) error {
+// judge tells what is wrong with a record: that it is not ours, and then it is put aside, that it is older than it should
+// be, or gone; nothing where it is as it should be.
+func (g *Guard) judge(ctx context.Context, id access.RequestID) (what string, err error) {
+	r, err := g.cfg.Store.Get(ctx, id)
+	switch {
+	case errors.Is(err, ErrForged):
+		if _, err := g.cfg.Store.Disown(ctx, id); err != nil {
+			return "", fmt.Errorf("put the record of %s aside that is not ours: %w", id, err)
+		}
+		return "record", nil
+	case errors.Is(err, access.ErrNotFound):
+		return "record", nil
+	case err != nil:
+		return "", fmt.Errorf("load request %s: %w", id, err)
+	}
+	now, err := g.cfg.Anchors.current(ctx, g.cfg.Store, r)
+	if err != nil || now != nil {
+		return "", err
+	}
+	return "version", nil
+}
+
+func (g *Guard) settled(id access.RequestID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.doubtful, id)
+}
+
+// conclude puts on record what became of a doubtful record. One that was over, and is open although the log here does not
+// say better, is ended.
+func (g *Guard) conclude(ctx context.Context, id access.RequestID, what string) error {
+	known := g.cfg.Anchors.of(id)
 	now, err := g.cfg.Store.Get(ctx, id)
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return fmt.Errorf("load request %s: %w", id, err)
 	}
 	text := "an older record stood in the place of this one: somebody else has put it there, or the store went back"
 	if what == "record" {
-		text = "somebody else has written its record"
+		text = "somebody else has written its record, or taken it away"
 	}
-	if now == nil {
-		text += "; the audit log knows of no such request that is open, so it was removed"
-	} else {
-		text += fmt.Sprintf("; it is in version %d, as the audit log has it", now.Version)
+	switch {
+	case now == nil:
+		g.cfg.Anchors.forget(id)
+		text += "; the audit log here knows of no such request that is open, so there is none, and what it gave is taken away by the sweep"
+	case now.Version < known.version && known.over != 0 && !now.State.Terminal():
+		if now, err = g.end(ctx, now, known.version+1); err != nil {
+			return err
+		}
+		text += "; it was over, and is ended again"
+		g.cfg.Anchors.set(now)
+	default:
+		text += fmt.Sprintf("; it goes on from version %d", now.Version)
+		g.cfg.Anchors.set(now)
 	}
-	g.cfg.Anchors.forget(id)
-	g.mu.Lock()
-	delete(g.doubtful, id)
-	g.mu.Unlock()
+	g.settled(id)
 	return g.tell(ctx, id, what, text)
+}
+
+// end brings a request that was over, and is not any more, to its end again.
+func (g *Guard) end(ctx context.Context, r *access.Record, version int64) (*access.Record, error) {
+	now, by := g.cfg.Now().UTC(), access.BySystem()
+	from := r.State
+	r.Version, r.Closed, r.ClosedAt, r.Reason = version, &by, now, "it was over already when an older record was put in its place"
+	r.NextTry, r.RemindAt, r.NoticeAt, r.OverdueAt, r.Attempts, r.LastError = time.Time{}, time.Time{}, time.Time{}, time.Time{}, 0, ""
+	r.State = access.Cancelled
+	if from.MayHold() {
+		r.State, r.EndingAt, r.NextTry, r.OverdueAt = access.Deactivating, now, now, now.Add(time.Minute)
+	}
+	t := Transition{Record: r, Event: audit.Event{At: now, Kind: audit.Restored, Request: r.ID, Version: version, From: from, To: r.State,
+		Actor: by, Person: r.Person, Role: r.Role.ID, Connector: r.Role.Connector, Reason: r.Reason}}
+	if !r.State.Terminal() {
+		t.Event.Record = r
+	}
+	if _, err := g.cfg.Store.Restore(ctx, t); err != nil {
+		return nil, fmt.Errorf("end request %s again: %w", r.ID, err)
+	}
+	return r, nil
 }
 
 // tell puts what was found on record, and tells people where there is a request to tell of.

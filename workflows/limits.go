@@ -51,7 +51,7 @@ func (s *Service) admit(ctx context.Context, by access.Actor, ask Ask) error {
 		}
 		wait, first, err := s.cfg.Store.Admit(ctx, "requests:"+l.key, l.most, s.cfg.Limits.Window)
 		if err != nil {
-			return fmt.Errorf("count the request: %w", err)
+			return uncounted(fmt.Errorf("count the request: %w", err))
 		}
 		if wait <= 0 {
 			continue
@@ -74,7 +74,7 @@ func (s *Service) cooled(ctx context.Context, rec *access.Record) error {
 	now := rec.SubmittedAt
 	denied, _, err := s.cfg.Store.List(ctx, Query{States: []access.State{access.Denied}, Person: rec.Person, Since: now.Add(-deniedWithin), Limit: 100})
 	if err != nil {
-		return fmt.Errorf("look for denials: %w", err)
+		return uncounted(fmt.Errorf("look for denials: %w", err))
 	}
 	right := rec.Right()
 	denied = slices.DeleteFunc(denied, func(r *access.Record) bool {
@@ -99,6 +99,12 @@ func (s *Service) cooled(ctx context.Context, rec *access.Record) error {
 	return refusal
 }
 
+// uncounted refuses where the store does not say how much somebody has asked for.
+func uncounted(err error) *access.Refusal {
+	return &access.Refusal{Kind: access.ErrUnavailable, Code: "store_unavailable", Err: err,
+		Text: "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."}
+}
+
 // coolDown is how long to wait after the n-th denial.
 func coolDown(first time.Duration, n int) time.Duration {
 	d := first
@@ -120,7 +126,7 @@ func (s *Service) reserve(ctx context.Context, rec *access.Record) error {
 	for tries := 0; ; tries++ {
 		held, err := s.cfg.Store.Reserve(ctx, placesOf(rec.Requester), string(rec.ID), s.cfg.Limits.Pending, placesKept)
 		if err != nil {
-			return fmt.Errorf("look for requests that wait: %w", err)
+			return uncounted(fmt.Errorf("look for requests that wait: %w", err))
 		}
 		if held == nil {
 			return nil

@@ -171,7 +171,7 @@ type storedAs struct {
 
 func (r *Recovery) stored(ctx context.Context, id access.RequestID) (storedAs, error) {
 	rec, err := r.cfg.Store.Get(ctx, id)
-	if errors.Is(err, access.ErrNotFound) {
+	if errors.Is(err, access.ErrNotFound) || errors.Is(err, ErrForged) {
 		return storedAs{}, nil
 	}
 	if err != nil {

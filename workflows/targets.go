@@ -114,8 +114,12 @@ func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt)
 // prolong tells a target that ends access by itself of the later end of a grant. It is tried again until the end has come.
 func (r *Runner) prolong(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
-	if !r.s.now().Before(rec.EndsAt) {
-		return ErrStale // the right is given back to the timer of the end
+	if now := r.s.now().UTC(); !now.Before(rec.EndsAt) { // the end has come: nothing is to be told any more
+		t, err := move(rec, access.Retry, access.BySystem(), now)
+		if err == nil {
+			t.Record.NextTry = time.Time{}
+		}
+		return r.settle(ctx, c, t, err)
 	}
 	if err := r.ready(ctx); err != nil {
 		return err
@@ -179,6 +183,9 @@ func (r *Runner) inherit(ctx context.Context, rec *access.Record, receipt access
 // sharedWith is another grant that keeps the right, or nil: one that is active. Access that a sweep found by its mark is
 // also left to a grant that is being activated: whatever becomes of that one, its end takes everything with our mark.
 func (r *Runner) sharedWith(ctx context.Context, rec *access.Record) (*access.Record, error) {
+	if r.s.bundle(rec.Role) {
+		return nil, nil // each of its parts shares by itself
+	}
 	others, err := r.others(ctx, rec)
 	if err != nil {
 		return nil, err
@@ -251,6 +258,9 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 // undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
 // while the target was slow. Without an error of its own it gives ErrStale: the claim was overtaken.
 func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt access.Receipt, log *slog.Logger) error {
+	if r.s.bundle(rec.Role) {
+		return ErrStale // its own end takes its parts back, and none begins without it
+	}
 	current, err := r.s.cfg.Store.Get(ctx, rec.ID)
 	if err != nil {
 		return fmt.Errorf("after a late activation: %w", err)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"elevate/bot/page"
@@ -73,7 +74,13 @@ func (d *Desk) finish(r *http.Request) (b begun, v Visit, err error) {
 	if stored == nil || json.Unmarshal(stored, &b) != nil {
 		return b, v, errUnknown
 	}
-	if !equal(b.Browser, hash(c.Value)) {
+	secret, back, _ := strings.Cut(c.Value, ".")
+	if !equal(b.Browser, hash(secret)) {
+		return begun{}, v, errBrowser
+	}
+	if at, err := base64.RawURLEncoding.DecodeString(back); err == nil && local(string(at)) {
+		b.Back = string(at)
+	} else {
 		return begun{}, v, errBrowser
 	}
 	if err := d.fromProvider(r.Context(), q.Get("iss")); err != nil {
@@ -82,7 +89,7 @@ func (d *Desk) finish(r *http.Request) (b begun, v Visit, err error) {
 	if e := q.Get("error"); e != "" || q.Get("code") == "" {
 		return b, v, fmt.Errorf("%w: %.200q", errDenied, e)
 	}
-	if v.Identity, err = d.provider.redeem(r.Context(), q.Get("code"), derive(c.Value), b.Fresh); err != nil {
+	if v.Identity, err = d.provider.redeem(r.Context(), q.Get("code"), derive(secret), b.Fresh); err != nil {
 		return b, v, err
 	}
 	p, err := d.cfg.Directory.ByIdentity(r.Context(), v.Identity)

@@ -3,6 +3,7 @@ package signin
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -114,7 +115,8 @@ type Errand struct {
 	// Person is who it must be; empty: anybody whom the directory knows.
 	Person access.PersonID
 	// Back is the path of ours that the browser comes back to, such as /link/….
-	Back string
+	// It stays in the browser: it may hold what must not lie in the store.
+	Back string `json:"-"`
 	// Fresh is the longest that the person may have been signed in at the provider. Zero: as the provider likes.
 	Fresh time.Duration
 }
@@ -169,7 +171,7 @@ func (d *Desk) begin(w http.ResponseWriter, r *http.Request, e Errand) (string, 
 	if err := d.remember(r.Context(), stateKey(state), b, begunFor); err != nil {
 		return "", err
 	}
-	http.SetCookie(w, d.cookie(begunCookie(state), secret, begunFor))
+	http.SetCookie(w, d.cookie(begunCookie(state), secret+"."+base64.RawURLEncoding.EncodeToString([]byte(e.Back)), begunFor))
 	return to, nil
 }
 

@@ -39,6 +39,8 @@ func (s *Slack) paced(p payload) (says string, first bool) {
 		return "", false
 	case look:
 		return s.cfg.Pace.Look(account, s.now())
+	case urgent(p):
+		return s.cfg.Pace.Urgent(account, s.now())
 	}
 	return s.cfg.Pace.Act(account, s.now())
 }

@@ -166,10 +166,13 @@ func (p press) urgent() bool {
 }
 
 // paced refuses what an account does too fast; the first time that is put on record.
-func (t *Teams) paced(ctx context.Context, account string, look bool) (says string, first bool) {
+func (t *Teams) paced(ctx context.Context, account string, look, urgent bool) (says string, first bool) {
 	count := t.cfg.Pace.Act
-	if look {
+	switch {
+	case look:
 		count = t.cfg.Pace.Look
+	case urgent:
+		count = t.cfg.Pace.Urgent
 	}
 	says, first = count(account, t.now())
 	if first {

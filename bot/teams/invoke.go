@@ -45,7 +45,7 @@ func (t *Teams) execute(ctx context.Context, in incoming) json.RawMessage {
 	case in.account() == "":
 		return invokeError("NoAccount", t.nobody(ctx, in))
 	}
-	if says, _ := t.paced(ctx, in.account(), p.Kind == pressView); says != "" {
+	if says, _ := t.paced(ctx, in.account(), p.Kind == pressView, p.urgent()); says != "" {
 		return invokeAnswer(messageType, says)
 	}
 	t.meet(in)
@@ -122,7 +122,7 @@ func (t *Teams) search(ctx context.Context, in incoming) json.RawMessage {
 
 // unhurried tells whether a search is not one too many.
 func (t *Teams) unhurried(ctx context.Context, in incoming) bool {
-	says, _ := t.paced(ctx, in.account(), true)
+	says, _ := t.paced(ctx, in.account(), true, false)
 	return says == ""
 }
 

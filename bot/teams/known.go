@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	"elevate/workflows"
 )
 
 // knownFor is how long the place of a person or a channel is remembered after it was seen last to be another.
@@ -88,6 +91,10 @@ func (k *acquaintances) recall(ctx context.Context, key string) (a acquaintance,
 		return known.(acquaintance), nil
 	}
 	value, err := k.store.Recall(ctx, key)
+	if errors.Is(err, workflows.ErrForged) {
+		k.log.Error("what is known of a place is not what Elevate wrote; it is learned anew", "key", key, "err", err)
+		return a, nil
+	}
 	if err != nil {
 		return a, fmt.Errorf("look up where somebody is found: %w", err)
 	}

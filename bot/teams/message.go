@@ -32,7 +32,7 @@ func (t *Teams) message(ctx context.Context, in incoming) {
 		return
 	}
 	a.Words = bot.Cut(a.Words, maxWords)
-	if says, first := t.paced(ctx, in.account(), false); says != "" {
+	if says, first := t.paced(ctx, in.account(), false, a.urgent()); says != "" {
 		if first { // and not each time: answers are messages, and a flood of them is one too
 			t.afterwards(func(ctx context.Context) error { return t.tell(ctx, a.Spot, outcome{Says: says}) })
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"elevate/bot"
 	"elevate/bot/enrol"
@@ -51,16 +52,30 @@ func (a *app) signsIn() func(http.ResponseWriter, *http.Request) (access.PersonI
 			a.log.Error("who signed in could not be looked up", "err", err)
 			pages.Write(w, http.StatusServiceUnavailable, pages.Page{Title: "Not now", Tone: pages.Bad,
 				Lead: "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."})
-		case r.Method == http.MethodPost:
-			a.desk.Begin(w, r, signin.Errand{Purpose: purpose, Back: r.URL.Path})
 		default:
-			pages.Write(w, http.StatusOK, pages.Page{Title: "Set up your second factor",
-				Lead: "Sign in first, so that Elevate knows that it is you.",
-				Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name, To: a.desk.Origin(r.Context())},
-				Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate mfa”, and to nobody else.",
-			})
+			a.sendToSignIn(w, r, purpose)
 		}
 		return "", false
+	}
+}
+
+// sendToSignIn answers somebody with a link to set up a factor who has not signed in yet. A link that leads nowhere costs
+// nothing.
+func (a *app) sendToSignIn(w http.ResponseWriter, r *http.Request, purpose string) {
+	token := access.NewSecret(strings.TrimPrefix(r.URL.Path, enrol.Path))
+	whose, err := a.factors.Look(r.Context(), token, factor.Visit{})
+	switch {
+	case err != nil:
+		pages.Write(w, http.StatusNotFound, pages.Page{Title: "This link leads nowhere", Tone: pages.Bad,
+			Lead: "It was used already, it is older than ten minutes, or a newer one took its place. Type “/elevate mfa” in your chat for a new one."})
+	case r.Method == http.MethodPost:
+		a.desk.Begin(w, r, signin.Errand{Purpose: purpose, Person: whose.ID, Back: r.URL.Path})
+	default:
+		pages.Write(w, http.StatusOK, pages.Page{Title: "Set up your second factor",
+			Lead: "Sign in first, so that Elevate knows that it is you.",
+			Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name, To: a.desk.Origin(r.Context())},
+			Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate mfa”, and to nobody else.",
+		})
 	}
 }
 
@@ -82,7 +97,7 @@ func (a *app) reseal(ctx context.Context) error {
 	case left > 0:
 		a.log.WarnContext(ctx, "second factors need a key that is not configured; put it back, or reset them", "count", left)
 	case len(a.cfg.Secrets.Keys) > 1:
-		a.log.InfoContext(ctx, "every second factor is sealed with the first of secrets.keys; the others can be taken out")
+		a.log.InfoContext(ctx, "every second factor is sealed, and every link marked, with the first of secrets.keys; the others can be taken out when what is open now has ended")
 	}
 	return nil
 }

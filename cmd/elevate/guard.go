@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -31,6 +32,15 @@ func (a *app) mark(c *redis.Config) error {
 	return nil
 }
 
+// remark marks links anew with the first key. What goes wrong is tried again at the next start: the old keys are believed
+// until then.
+func (a *app) remark(ctx context.Context) error {
+	if err := a.store.Remark(ctx); err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "links of chat accounts could not be marked with the first key; that is tried at the next start", "err", err)
+	}
+	return nil
+}
+
 // guarded is the store as the workflows see it: without keys as it is, and with them believing nothing that is older than
 // it should be.
 func (a *app) guarded() (workflows.Store, error) {
@@ -48,6 +58,6 @@ func (a *app) guarded() (workflows.Store, error) {
 		return nil, err
 	}
 	a.guard = guard
-	a.runs = append(a.runs, guard.Run)
+	a.runs = append(a.runs, guard.Run, a.remark)
 	return workflows.Anchored(a.store, anchors, guard.Doubt), nil
 }

@@ -35,7 +35,7 @@ func (s *Store) Redeem(ctx context.Context, key string) ([]byte, error) {
 // Offer keeps a value under a name for whoever says the word, in place of what was offered before; tries is how often
 // somebody may say a wrong one.
 func (s *Store) Offer(ctx context.Context, name, word string, value []byte, tries int, ttl time.Duration) error {
-	err := s.done(ctx, call{script: "offer", keys: []string{s.offer(name)}, args: []any{rand.Text(), hashed(name, word), s.markBytes(markOffer, name, value), tries, millis(ttl)}})
+	err := s.done(ctx, call{script: "offer", keys: []string{s.offer(name)}, args: []any{rand.Text(), hashed(name, word), s.markBytes(markOffer, name+" "+hashed(name, word), value), tries, millis(ttl)}})
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
@@ -52,7 +52,7 @@ func (s *Store) Guess(ctx context.Context, name, word string) ([]byte, error) {
 	}
 	switch f[0] {
 	case "right":
-		return s.readBytes(markOffer, name, f[1])
+		return s.readBytes(markOffer, name+" "+hashed(name, word), f[1])
 	case "wrong":
 		return nil, fmt.Errorf("redis: %w", workflows.ErrWrongWord)
 	case "locked":

@@ -38,6 +38,9 @@ func (c *checker) checkFactors() {
 	if err := factor.CheckIssuer(c.TOTP.Issuer); err != nil {
 		c.problem(path{"totp", "issuer"}, "%v", err)
 	}
+	if u, ok := webURL(c.HTTP.PublicURL); ok && len(c.Secrets.Keys) > 0 && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		c.problem(path{"http", "public_url"}, "must begin with https://: the keys of second factors are shown below it")
+	}
 	asked := c.asksFactor()
 	if asked == nil {
 		return
@@ -47,8 +50,6 @@ func (c *checker) checkFactors() {
 	}
 	if c.HTTP.PublicURL == "" {
 		c.problem(asked, "needs http.public_url: people set their second factor up on a page below it")
-	} else if u, ok := webURL(c.HTTP.PublicURL); ok && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		c.problem(path{"http", "public_url"}, "must begin with https://: the keys of second factors are shown below it")
 	}
 	administrators := 0
 	for _, p := range c.People {
@@ -57,6 +58,8 @@ func (c *checker) checkFactors() {
 		}
 	}
 	switch {
+	case administrators < fewestAdministrators && len(c.Groups) > 0:
+		c.warning(asked, "may have fewer than three administrators, some of whom are in groups that are kept elsewhere: one confirms each second factor, and it takes two others to reset that of one of them")
 	case administrators < 2:
 		c.problem(asked, "needs at least two administrators: one confirms each second factor, and none their own")
 	case administrators < fewestAdministrators:

@@ -1,4 +1,4 @@
--- disown: takes a record that is not ours out of everything, and keeps it aside for a while.
+-- disown: takes a record that is not ours away from where it is worked and listed, and keeps it aside for a while.
 -- KEYS     1 record (hash)   2 where it is kept   3 all (zset)   4 open (zset)   5 overdue (set)
 -- ARGV     1 id   2 the document that was found to be none of ours   3 how long it is kept (ms)
 -- Replies  ok · moved
