@@ -97,7 +97,7 @@ func (a *app) reseal(ctx context.Context) error {
 	case left > 0:
 		a.log.WarnContext(ctx, "second factors need a key that is not configured; put it back, or reset them", "count", left)
 	case len(a.cfg.Secrets.Keys) > 1:
-		a.log.InfoContext(ctx, "every second factor is sealed, and every link marked, with the first of secrets.keys; the others can be taken out when what is open now has ended")
+		a.log.InfoContext(ctx, "every second factor is sealed with the first of secrets.keys; leave the others in, for what they have marked")
 	}
 	return nil
 }
