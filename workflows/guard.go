@@ -160,18 +160,7 @@ func (g *Guard) look(ctx context.Context) error {
 			continue
 		}
 		began := time.Now()
-		r, err := g.cfg.Store.Get(ctx, id)
-		switch {
-		case errors.Is(err, access.ErrNotFound), errors.Is(err, ErrForged):
-			g.Doubt(id)
-		case err != nil:
-			return fmt.Errorf("load request %s: %w", id, err)
-		case r.State.Terminal():
-			g.cfg.Anchors.note(id, r.Version, r.State, g.cfg.Now()) // another replica ended it
-		default:
-			err = g.mend(ctx, r) // it is not listed
-		}
-		if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, ErrForged) {
+		if err := g.unlisted(ctx, id); err != nil {
 			return err
 		}
 		if err := pause(ctx, 4*time.Since(began)); err != nil {
@@ -179,6 +168,22 @@ func (g *Guard) look(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unlisted looks for a request that should be open, and that the store does not list.
+func (g *Guard) unlisted(ctx context.Context, id access.RequestID) error {
+	r, err := g.cfg.Store.Get(ctx, id)
+	switch {
+	case errors.Is(err, access.ErrNotFound), errors.Is(err, ErrForged):
+		g.Doubt(id)
+		return nil
+	case err != nil:
+		return fmt.Errorf("load request %s: %w", id, err)
+	case r.State.Terminal():
+		g.cfg.Anchors.note(id, r.Version, r.State, g.cfg.Now()) // another replica ended it
+		return nil
+	}
+	return g.mend(ctx, r)
 }
 
 // mend puts a record's timers back.

@@ -49,12 +49,7 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	var receipt access.Receipt
-	err := r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
-		var err error
-		receipt, err = target.Activate(ctx, rec.Grant())
-		return err
-	})
+	receipt, err := r.give(ctx, c)
 	if ctx.Err() != nil {
 		return ctx.Err() // we are stopping: the timer comes due again and finds out what the target did
 	}
@@ -67,6 +62,16 @@ func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error 
 		return r.undoLate(ctx, rec, receipt, log)
 	}
 	return err
+}
+
+// give calls the target of a claim's grant to give it, or to give it for longer.
+func (r *Runner) give(ctx context.Context, c Claim) (receipt access.Receipt, err error) {
+	err = r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
+		var err error
+		receipt, err = target.Activate(ctx, c.Record.Grant())
+		return err
+	})
+	return receipt, err
 }
 
 // tooLong tells whether a grant has waited in its lane so long, behind a target that does not answer, that it is not
@@ -124,12 +129,7 @@ func (r *Runner) prolong(ctx context.Context, c Claim, log *slog.Logger) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	var receipt access.Receipt
-	err := r.call(ctx, c, "activate", func(ctx context.Context, target connectors.Connector) error {
-		var err error
-		receipt, err = target.Activate(ctx, rec.Grant())
-		return err
-	})
+	receipt, err := r.give(ctx, c)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
