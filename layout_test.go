@@ -45,7 +45,7 @@ func directions() []direction {
 		{"storage/redis/measure", []string{"connectors", "storage/redis", "workflows/..."}},
 		{"storage/embedded", []string{"storage/redis", "workflows", "workflows/access", "workflows/audit"}},
 		{"bot", []string{"connectors", "workflows/..."}},
-		{"bot/enrol", []string{"bot", "workflows/access", "workflows/factor"}},
+		{"bot/enrol", []string{"bot", "bot/page", "workflows/access", "workflows/factor"}},
 		{"bot/api", []string{"bot", "connectors", "workflows/..."}},
 		{"bot/page", nil},
 		{"bot/signin", []string{"bot/page", "workflows/access"}},

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"elevate/bot"
+	"elevate/bot/page"
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
 )
@@ -69,7 +70,7 @@ func New(cfg Config) (*Page, error) {
 	if cfg.SignIn == nil {
 		cfg.SignIn = func(http.ResponseWriter, *http.Request) (access.PersonID, bool) { return "", true }
 	}
-	page, err := template.New("page").Parse(document)
+	parsed, err := template.New("page").Parse(document)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func New(cfg Config) (*Page, error) {
 	sum := sha256.Sum256([]byte(style))
 	policy := "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	return &Page{cfg: cfg, log: cfg.Logger, page: page, policy: policy}, nil
+	return &Page{cfg: cfg, log: cfg.Logger, page: parsed, policy: policy}, nil
 }
 
 // Handler serves everything below Path.
@@ -91,14 +92,8 @@ func (p *Page) Handler() http.Handler {
 // guarded sets the headers that keep the page to itself, and asks who is there.
 func (p *Page) guarded(next func(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", p.policy)
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Robots-Tag", "noindex, nofollow")
-		h.Set("Cache-Control", "no-store")
+		page.Seal(w.Header())
+		w.Header().Set("Content-Security-Policy", p.policy)
 		if site := r.Header.Get("Sec-Fetch-Site"); r.Method == http.MethodPost && site != "" && site != "same-origin" {
 			http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
 			return

@@ -63,7 +63,7 @@ var styleHash = func() string {
 // Write answers with a page.
 func Write(w http.ResponseWriter, status int, p Page) {
 	h := w.Header()
-	seal(h)
+	Seal(h)
 	targets := []string{"'self'"}
 	if p.Form == nil {
 		targets = []string{"'none'"}
@@ -85,8 +85,8 @@ func Write(w http.ResponseWriter, status int, p Page) {
 	_, _ = w.Write(out.Bytes()) // whoever hung up needs no page
 }
 
-// seal keeps an answer out of caches, frames, search engines and the addresses that a browser tells others of.
-func seal(h http.Header) {
+// Seal keeps an answer out of caches, frames, search engines and the addresses that a browser tells others of.
+func Seal(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -97,7 +97,7 @@ func seal(h http.Header) {
 
 // Redirect sends the browser on, as after a form.
 func Redirect(w http.ResponseWriter, to string) {
-	seal(w.Header())
+	Seal(w.Header())
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }
