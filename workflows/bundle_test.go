@@ -161,8 +161,7 @@ func TestABundleThatCannotBeGivenInTimeIsTakenBack(t *testing.T) {
 	b.clock.Advance(2 * time.Hour)
 	b.eventually("the first two were taken back", func() bool { return len(b.db.Entries()) == 0 && len(b.web.Entries()) == 0 })
 	b.third.SetFaults(demo.Faults{})
-	b.clock.Advance(2 * time.Minute)
-	b.eventually("the bundle is over", func() bool { return b.get(rec.ID).State.Terminal() })
+	b.whileTimePasses("the bundle is over", func() bool { return b.get(rec.ID).State.Terminal() })
 	b.nothing(rec)
 }
 
@@ -187,14 +186,12 @@ func TestABundleHasNotEndedBeforeAllOfItsPartsHave(t *testing.T) {
 	b.clock.Advance(rec.EndsAt.Sub(b.clock.Now()))
 	b.eventually("the others have ended", func() bool { return len(b.db.Entries()) == 0 && len(b.third.Entries()) == 0 })
 	b.eventually("the bundle is being ended", func() bool { return b.get(rec.ID).State == access.Deactivating })
-	b.clock.Advance(2 * time.Minute)
-	b.eventually("people are told", func() bool { return b.get(rec.ID).Overdue && b.get(rec.Parts[1].ID).Overdue })
+	b.whileTimePasses("people are told", func() bool { return b.get(rec.ID).Overdue && b.get(rec.Parts[1].ID).Overdue })
 	if got := b.get(rec.ID); !strings.Contains(got.LastError, "web-admin") {
 		t.Errorf("the last error, %q, does not name the part", got.LastError)
 	}
 	b.web.SetFaults(demo.Faults{})
-	b.clock.Advance(2 * time.Minute)
-	b.reaches(rec.ID, access.Ended)
+	b.whileTimePasses("the bundle has ended", func() bool { return b.get(rec.ID).State == access.Ended })
 	b.nothing(rec)
 }
 

@@ -248,6 +248,15 @@ func (w *world) eventually(what string, holds func() bool) {
 	}
 }
 
+// whileTimePasses waits for what takes several tries, of which each sets the time of the next when it is over.
+func (w *world) whileTimePasses(what string, holds func() bool) {
+	w.t.Helper()
+	w.eventually(what, func() bool {
+		w.clock.Advance(time.Second)
+		return holds()
+	})
+}
+
 func (w *world) reaches(id access.RequestID, s access.State) *access.Record {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("request %s is %s", id, s), func() bool { return w.get(id).State == s })
