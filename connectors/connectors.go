@@ -1,6 +1,6 @@
 // Package connectors is the contract that every target fulfils. Each target is a package below this one, and each
 // passes connectortest. A connector makes one call true or says why not: it never retries, sleeps or starts goroutines
-// that outlive the call; the runner in workflows does that.
+// that outlive the call; the runner and the sweeper in workflows do that.
 package connectors
 
 import (
@@ -93,6 +93,19 @@ type SurplusLister interface {
 type Adviser interface {
 	Advice(ctx context.Context) ([]string, error)
 }
+
+// Watcher is a connector that hears from its target when something changes there, so that the target is swept at once and
+// not at its next turn. It hears what it can: the regular sweep stays the truth, and what is not heard of costs time alone.
+type Watcher interface {
+	// Watch calls changed with a role, one of those given, when its holders may have changed; too often is no harm. When it
+	// begins to listen it does so for all of them, because nobody heard what came before. changed may be called by several
+	// goroutines at once, and returns at once. Watch returns when ctx ends, which is an error as any other, or when nothing
+	// more can be heard, and nothing of it goes on then. The *Error is of ErrNeverTells where listening is of no use.
+	Watch(ctx context.Context, roles []access.Role, changed func(access.Role)) error
+}
+
+// ErrNeverTells says that a target does not tell of changes.
+var ErrNeverTells = errors.New("the target does not tell of changes")
 
 // Describe gives a connector's capabilities.
 func Describe(c Connector) Capabilities {

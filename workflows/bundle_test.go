@@ -165,6 +165,80 @@ func TestABundleThatCannotBeGivenInTimeIsTakenBack(t *testing.T) {
 	b.nothing(rec)
 }
 
+// nextTry waits for what takes several tries of some requests, and sets the clock to each.
+func (b *bundled) nextTry(what string, holds func() bool, ids ...access.RequestID) {
+	b.t.Helper()
+	b.eventually(what, func() bool {
+		for _, id := range ids {
+			if left := b.get(id).NextTry.Sub(b.clock.Now()); left > -time.Millisecond {
+				b.clock.Advance(left + time.Millisecond) // the store rounds up
+			}
+		}
+		return holds()
+	})
+}
+
+// While one part hangs, the others stay as they are; when all are there, the whole time that was asked for begins.
+func TestABundleMovesItsEndOnceWhenAllOfItIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBundled(t)
+	b.third.SetFaults(demo.Faults{UnavailableUntil: noon.Add(24 * time.Hour)})
+	b.run()
+	rec := b.submit("ana", "oncall")
+	b.approve("lea", rec.ID)
+	armed := b.reaches(rec.ID, access.Activating).EndsAt
+	b.nextTry("it was tried again", func() bool { return b.get(rec.ID).Attempts >= 2 }, rec.ID)
+	b.clock.Advance(2 * time.Minute)
+	if now := b.get(rec.ID); !now.EndsAt.Equal(armed) {
+		t.Errorf("while it waits for a part its end moved from %s to %s", armed, now.EndsAt)
+	}
+	given := b.get(rec.Parts[0].ID)
+	if got := strings.Join(kinds(b.events(given.ID)), " "); got != "part confirm" {
+		t.Errorf("a part that was there had the events %s", got)
+	}
+	b.third.SetFaults(demo.Faults{})
+	b.nextTry("it is active", func() bool { return b.get(rec.ID).State == access.Active }, rec.ID, rec.Parts[2].ID)
+	whole := b.get(rec.ID)
+	if got := whole.EndsAt.Sub(whole.ActivatedAt); got != whole.Duration {
+		t.Errorf("it lasts %s from its activation, not %s", got, whole.Duration)
+	}
+	b.nextTry("the parts end with it", func() bool {
+		for _, p := range b.parts(rec) {
+			if !p.EndsAt.Equal(whole.EndsAt) {
+				return false
+			}
+		}
+		return b.get(rec.ID).NextTry.IsZero()
+	}, rec.ID)
+	b.clock.Advance(whole.EndsAt.Sub(b.clock.Now()) + time.Second)
+	b.reaches(rec.ID, access.Ended)
+	b.nothing(rec)
+}
+
+// The parts have roles of their own, whose policies have other approvers.
+func TestWhoMayApproveABundleMaySeeAndEndItsParts(t *testing.T) {
+	t.Parallel()
+	b := newBundled(t)
+	b.run()
+	rec := b.active("ana", "oncall")
+	part := rec.Parts[1].ID
+	if _, err := b.service.Request(t.Context(), "eve", part); !errors.Is(err, access.ErrNotFound) {
+		t.Errorf("somebody who may not approve the bundle sees a part: %v", err)
+	}
+	if _, err := b.service.End(t.Context(), by("eve"), part, "no"); !errors.Is(err, access.ErrNotAllowed) {
+		t.Errorf("somebody who may not approve the bundle ends a part: %v", err)
+	}
+	if got, err := b.service.Request(t.Context(), "leo", part); err != nil || got.ID != part {
+		t.Errorf("an approver does not see a part: %v", err)
+	}
+	if !b.service.Allowed(t.Context(), "leo", b.get(part)).End {
+		t.Error("an approver is not offered to end a part")
+	}
+	if _, err := b.service.End(t.Context(), by("leo"), part, "not needed"); err != nil {
+		t.Errorf("an approver cannot end a part: %v", err)
+	}
+}
+
 func TestABundleThatIsEndedEarlyEndsItsParts(t *testing.T) {
 	t.Parallel()
 	b := newBundled(t)

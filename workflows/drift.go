@@ -16,12 +16,12 @@ const listedWithin = 30 * time.Second
 const sweepPage = 500
 
 // missing finds live grants that their targets do not list. They are reported and not repaired: an administrator who took
-// the access away by hand is not overruled. The grant ends as it would.
-func (w *Sweeper) missing(ctx context.Context, r *round) error {
+// the access away by hand is not overruled. The grant ends as it would. With a role, it looks at grants of that one alone.
+func (w *Sweeper) missing(ctx context.Context, r *round, role access.RoleID) error {
 	if len(r.asked) == 0 {
 		return nil
 	}
-	q := Query{Open: true, States: []access.State{access.Active}, Limit: sweepPage}
+	q := Query{Open: true, States: []access.State{access.Active}, Role: role, Limit: sweepPage}
 	for {
 		began := time.Now()
 		records, next, err := w.s.cfg.Store.List(ctx, q)
@@ -29,11 +29,14 @@ func (w *Sweeper) missing(ctx context.Context, r *round) error {
 			return fmt.Errorf("list grants: %w", err)
 		}
 		for _, rec := range records {
-			if !w.lacks(r, rec) {
-				continue
-			}
-			if err := w.report(ctx, r, rec); err != nil {
-				return err
+			switch {
+			case !w.unlisted(r, rec):
+			case r.tooFresh(rec):
+				r.fresh[targetKey(rec.Role)] = true
+			default:
+				if err := w.report(ctx, r, rec); err != nil {
+					return err
+				}
 			}
 		}
 		if next == "" {
@@ -47,13 +50,24 @@ func (w *Sweeper) missing(ctx context.Context, r *round) error {
 	}
 }
 
-// lacks tells whether a grant was true before its target was asked, is true now, and is not in the answer.
-func (w *Sweeper) lacks(r *round, rec *access.Record) bool {
+func (w *Sweeper) lookForMissing(ctx context.Context, r *round, role access.RoleID) {
+	if err := w.missing(ctx, r, role); err != nil {
+		w.note(ctx, r, fmt.Errorf("look for what is missing: %w", err))
+	}
+}
+
+// unlisted tells whether a grant is true now, and is not in the answer of its target.
+func (w *Sweeper) unlisted(r *round, rec *access.Record) bool {
 	if rec.State != access.Active || rec.Role.Connector != r.connector || rec.Receipt == nil || rec.Receipt.Already {
 		return false
 	}
-	asked, answered := r.asked[targetKey(rec.Role)]
-	return answered && rec.ActivatedAt.Add(listedWithin).Before(asked) && rec.EndsAt.After(w.s.now()) && !r.held[rec.Right()]
+	_, answered := r.asked[targetKey(rec.Role)]
+	return answered && rec.EndsAt.After(w.s.now()) && !r.held[rec.Right()]
+}
+
+// tooFresh tells whether a grant was given so short a time before its target was asked that it need not be listed.
+func (r *round) tooFresh(rec *access.Record) bool {
+	return !rec.ActivatedAt.Add(listedWithin).Before(r.asked[targetKey(rec.Role)])
 }
 
 // report puts on record, once per grant, that its access is missing, and tells its channel.
@@ -62,7 +76,7 @@ func (w *Sweeper) report(ctx context.Context, r *round, listed *access.Record) e
 	if err != nil {
 		return fmt.Errorf("load request %s: %w", listed.ID, err)
 	}
-	if rec.Version != listed.Version || !w.lacks(r, rec) {
+	if rec.Version != listed.Version || !w.unlisted(r, rec) {
 		return nil
 	}
 	shares, err := w.s.cfg.Store.Sharing(ctx, rec.Right())

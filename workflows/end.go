@@ -195,8 +195,17 @@ func (s *Service) mayEnd(ctx context.Context, id access.PersonID, rec *access.Re
 		Text: fmt.Sprintf("Only %s, an approver of %s or an administrator can end request %s.", rec.Person, rec.Role.ID, rec.ID)}
 }
 
-// approvesAny tells whether the person may approve any stage of the record.
+// approvesAny tells whether the person may approve any stage of the record: of a part, one of its bundle's, for that was
+// asked for and approved.
 func (s *Service) approvesAny(ctx context.Context, who access.Person, rec *access.Record) bool {
+	if rec.Bundle != "" {
+		bundle, err := s.cfg.Store.Get(ctx, rec.Bundle)
+		if err != nil {
+			s.log.Warn("a part's bundle could not be looked up", "request_id", rec.ID, "bundle", rec.Bundle, "err", err)
+			return false
+		}
+		rec = bundle
+	}
 	mayApprove, refusal := s.approval(ctx, rec, s.now())
 	if refusal != nil {
 		return false

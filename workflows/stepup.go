@@ -37,7 +37,7 @@ func (s *Service) proofBy(by access.Actor, secret access.Secret) *proof {
 }
 
 // of has the second factor vouch for an act, where one is asked for, and gives which one did. A proof vouches for no
-// other act than the first.
+// other act than the first. It is spent by that: of is called when nothing but the store's own last look can refuse any more.
 func (p *proof) of(ctx context.Context, m access.Method, act access.Act) (access.Method, error) {
 	if m == access.NoFactor {
 		return m, nil

@@ -138,3 +138,32 @@ func TestAFactorThatCannotBeCheckedRefuses(t *testing.T) {
 		t.Errorf("asked where no factor is configured: %v", err)
 	}
 }
+
+// A code is good for one act: one that is refused for another reason must not cost it, nor take a place.
+func TestACodeIsSpentWhenNothingElseRefuses(t *testing.T) {
+	t.Parallel()
+	factor := &codes{}
+	w := newWorld(t, func(c *workflows.Config) {
+		c.Policies = asking(t, policy.StepUp{Request: access.TOTP})
+		c.Factors = map[access.Method]workflows.Factor{access.TOTP: factor}
+		c.Limits.Pending = 1
+	})
+	ask := func(role access.RoleID, proof access.Secret) error {
+		_, err := w.service.Submit(t.Context(), by("ana"), workflows.Ask{Role: role, Duration: time.Hour, Justification: "fix the replication", Proof: proof})
+		return err
+	}
+	for _, proof := range []access.Secret{{}, codeOf("lea")} {
+		if err := ask("db-admin", proof); err == nil {
+			t.Fatal("asked without a code of one's own")
+		}
+	}
+	if err := ask("db-admin", codeOf("ana")); err != nil {
+		t.Fatalf("those that had no code have taken the only place: %v", err)
+	}
+	for _, proof := range []access.Secret{codeOf("ana"), {}} {
+		refusedWith(t, ask("db-owner", proof), access.ErrLimited, "too_many_pending")
+	}
+	if n := len(factor.acts); n != 1 {
+		t.Errorf("%d codes were spent on one request", n)
+	}
+}

@@ -77,17 +77,20 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 			return nil, s.refuse(ctx, by, rec, "submit", err)
 		}
 	}
-	act := access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
-	if rec.Method, err = s.proofBy(by, ask.Proof).of(ctx, rec.StepUp.Request, act); err != nil {
-		return nil, s.refuse(ctx, by, rec, "submit", err)
-	}
+	proof, act := s.proofBy(by, ask.Proof), access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
 	for range attempts {
 		rec.ID = s.cfg.Store.NewID(rec.SubmittedAt, rec.Right())
-		if err := s.reserve(ctx, rec); err != nil {
+		err := s.reserve(ctx, rec)
+		if err == nil { // whatever can refuse without a code has had its say before one is spent
+			if rec.Method, err = proof.of(ctx, rec.StepUp.Request, act); err != nil {
+				s.vacate(ctx, rec)
+			}
+		}
+		if err != nil {
 			rec.ID = "" // it never was one
 			return nil, s.refuse(ctx, by, rec, "submit", err)
 		}
-		err := s.take(ctx, submission(rec))
+		err = s.take(ctx, submission(rec))
 		if errors.Is(err, ErrTaken) {
 			s.vacate(ctx, rec)
 			continue

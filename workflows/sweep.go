@@ -34,6 +34,10 @@ type SweeperConfig struct {
 	// Grace is how long access of ours must have been without a live grant before it is taken away: another replica may
 	// be about to give back to the store what it lost. Zero: ten seconds.
 	Grace time.Duration
+	// Settle is how long after a target told of a change it is looked at: changes seldom come alone. Zero: one second.
+	Settle time.Duration
+	// Apart is the least time between two looks at a target that were asked for by what it told. Zero: ten seconds.
+	Apart time.Duration
 	// MaxSleep bounds the sleep between looks at the clock. Zero: one second.
 	MaxSleep time.Duration
 	// Holder names this replica among those on the store. Required.
@@ -60,6 +64,10 @@ type SweepMetrics interface {
 	SweepMissed(connector string)
 	// Standing is how many hold a role by nothing that Elevate gave.
 	Standing(connector string, role access.RoleID, holders int)
+	// Watching tells whether the connector hears from its target when something changes there.
+	Watching(connector string, hears bool)
+	// SweepPrompted counts looks at a target because it told of a change.
+	SweepPrompted(connector string)
 	// SweptElsewhere tells that this replica sweeps the connector no more, so that its figures are another's to give.
 	SweptElsewhere(connector string)
 }
@@ -72,17 +80,20 @@ func (unswept) SweepFailed(string)                  {}
 func (unswept) SweepFound(string, bool)             {}
 func (unswept) SweepMissed(string)                  {}
 func (unswept) Standing(string, access.RoleID, int) {}
+func (unswept) Watching(string, bool)               {}
+func (unswept) SweepPrompted(string)                {}
 func (unswept) SweptElsewhere(string)               {}
 
 // Sweeper compares targets with the grants: what is ours and has no live grant is taken away like any grant that has
 // ended, what a live grant should have and has not is reported, and standing access is counted. It is the last line: it
 // finds what a lost store, a target that lied or an activation that came late has left behind. Each connector is swept by
-// one replica at a time, with one question at a time, beside the lanes of the timers. It is safe to run on any number of
-// replicas.
+// one replica at a time, with one question at a time, beside the lanes of the timers; what a target tells of by itself is
+// looked at in between. It is safe to run on any number of replicas.
 type Sweeper struct {
 	s       *Service
 	cfg     SweeperConfig
 	targets map[string][]sweepTarget // by connector
+	asking  map[string]*sync.Mutex   // by connector: held while it is asked something
 }
 
 // sweepTarget is what one question is about: catalogue entries that lead to the same target share its answer.
@@ -103,6 +114,7 @@ func NewSweeper(s *Service, cfg SweeperConfig) (*Sweeper, error) {
 	}{
 		{&cfg.Every, 5 * time.Minute}, {&cfg.CallTimeout, 30 * time.Second}, {&cfg.Lease, 15 * time.Second},
 		{&cfg.Pause, 100 * time.Millisecond}, {&cfg.Grace, 10 * time.Second}, {&cfg.MaxSleep, time.Second},
+		{&cfg.Settle, time.Second}, {&cfg.Apart, 10 * time.Second},
 	} {
 		if *d.of == 0 {
 			*d.of = d.byDefault
@@ -114,7 +126,7 @@ func NewSweeper(s *Service, cfg SweeperConfig) (*Sweeper, error) {
 	if cfg.Metrics == nil {
 		cfg.Metrics = unswept{}
 	}
-	w := &Sweeper{s: s, cfg: cfg, targets: map[string][]sweepTarget{}}
+	w := &Sweeper{s: s, cfg: cfg, targets: map[string][]sweepTarget{}, asking: map[string]*sync.Mutex{}}
 	for _, row := range s.catalogue.rows {
 		w.add(row.role)
 	}
@@ -130,6 +142,9 @@ func (w *Sweeper) add(role access.Role) {
 		}
 	}
 	w.targets[role.Connector] = append(targets, sweepTarget{key: key, role: role, roles: []access.RoleID{role.ID}})
+	if w.asking[role.Connector] == nil {
+		w.asking[role.Connector] = new(sync.Mutex)
+	}
 }
 
 // targetKey names a target of a connector, as rights do (access.Request.Right).
@@ -175,14 +190,15 @@ func (w *Sweeper) stand(ctx context.Context, connector string) {
 func (w *Sweeper) lead(ctx context.Context, connector, lease string, log *slog.Logger) {
 	w.cfg.Metrics.SweepBegins(connector, w.s.now())
 	leading, cancel := context.WithCancel(ctx)
-	var renewing sync.WaitGroup
-	renewing.Go(func() {
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		defer cancel()
 		w.renew(leading, lease)
 	})
+	beside.Go(func() { w.heed(leading, connector, log) })
 	w.sweep(leading, connector, log)
 	cancel()
-	renewing.Wait()
+	beside.Wait()
 	w.cfg.Metrics.SweptElsewhere(connector)
 	late, cancelDrop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancelDrop()
@@ -220,7 +236,7 @@ func (w *Sweeper) sweep(ctx context.Context, connector string, log *slog.Logger)
 			if hurry || i == 0 {
 				at = began
 			}
-			if pause(ctx, w.cfg.Pause) != nil || w.until(ctx, at) != nil {
+			if w.until(ctx, at) != nil {
 				return
 			}
 			w.guard(ctx, r, t, func() error { return w.look(ctx, r, t) })
@@ -260,8 +276,10 @@ type round struct {
 	held map[string]bool
 	// unexplained is what was found and not taken away yet.
 	unexplained []stray
-	failed      int
-	err         error // the first
+	// fresh are the targets that do not list what was given a moment ago, and may yet.
+	fresh  map[string]bool
+	failed int
+	err    error // the first
 }
 
 // stray is a target at which some rights of ours had no live grant.
@@ -272,11 +290,16 @@ type stray struct {
 }
 
 func newRound(connector string, log *slog.Logger) *round {
-	return &round{connector: connector, log: log, asked: map[string]time.Time{}, held: map[string]bool{}}
+	return &round{connector: connector, log: log, asked: map[string]time.Time{}, held: map[string]bool{}, fresh: map[string]bool{}}
 }
 
-// guard does something about one target. Nothing is concluded from one that gives no answer.
+// guard does something about one target, when it is its turn. Nothing is concluded from one that gives no answer.
 func (w *Sweeper) guard(ctx context.Context, r *round, t sweepTarget, do func() error) {
+	w.asking[r.connector].Lock()
+	defer w.asking[r.connector].Unlock()
+	if pause(ctx, w.cfg.Pause) != nil {
+		return
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			w.note(ctx, r, fmt.Errorf("the sweep of %s panicked: %v", t.role.ID, p))
@@ -299,15 +322,17 @@ func (w *Sweeper) note(ctx context.Context, r *round, err error) {
 
 // finish looks for grants that the targets do not list, and tells the operators how the round went.
 func (w *Sweeper) finish(ctx context.Context, r *round) {
-	if err := w.missing(ctx, r); err != nil {
-		w.note(ctx, r, fmt.Errorf("look for what is missing: %w", err))
-	}
+	w.lookForMissing(ctx, r, "")
 	switch {
 	case ctx.Err() != nil:
 	case r.err != nil:
-		r.log.Warn("part of a sweep failed; it is tried again", "failed", r.failed, "answered", len(r.asked), "err", r.err)
+		r.tellFailure()
 	default:
 		w.cfg.Metrics.Swept(r.connector, w.s.now())
 		r.log.Debug("swept", "targets", len(r.asked), "holders", len(r.held))
 	}
+}
+
+func (r *round) tellFailure() {
+	r.log.Warn("part of a sweep failed; it is tried again", "failed", r.failed, "answered", len(r.asked), "err", r.err)
 }

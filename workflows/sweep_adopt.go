@@ -20,7 +20,7 @@ const adoptionsKept = 24 * time.Hour
 // takeAway ends what the round has found so far, each after its grace.
 func (w *Sweeper) takeAway(ctx context.Context, r *round) {
 	for _, found := range r.unexplained {
-		if pause(ctx, max(w.cfg.Pause, w.cfg.Grace-time.Since(found.seen))) != nil {
+		if pause(ctx, w.cfg.Grace-time.Since(found.seen)) != nil {
 			return
 		}
 		w.guard(ctx, r, found.sweepTarget, func() error { return w.takeFrom(ctx, r, found) })

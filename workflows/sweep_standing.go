@@ -81,9 +81,16 @@ func (w *Sweeper) picture(ctx context.Context, t sweepTarget, accounts []string,
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(redrawn(before, accounts, at.UTC()))
+	p := redrawn(before, accounts, at.UTC())
+	text, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("write down who holds %s besides: %w", t.role.ID, err)
+	}
+	for _, h := range p.Holders {
+		if h.Since.Equal(p.At) {
+			w.s.log.Warn("somebody has come to hold a role by nothing that Elevate gave; it is left alone", "role", t.role.ID,
+				"connector", t.role.Connector, "account", h.Account)
+		}
 	}
 	for _, role := range t.roles {
 		w.cfg.Metrics.Standing(t.role.Connector, role, len(accounts))

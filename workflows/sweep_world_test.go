@@ -20,10 +20,12 @@ type watched struct {
 	found    map[bool]int // by whether it was found before
 	missed   int
 	standing map[access.RoleID]int
+	prompted int
+	watching map[string]bool
 }
 
 func newWatched() *watched {
-	return &watched{rounds: map[string]int{}, failed: map[string]int{}, found: map[bool]int{}, standing: map[access.RoleID]int{}}
+	return &watched{rounds: map[string]int{}, failed: map[string]int{}, found: map[bool]int{}, standing: map[access.RoleID]int{}, watching: map[string]bool{}}
 }
 
 func (m *watched) locked(f func()) {
@@ -38,6 +40,10 @@ func (m *watched) SweepFound(_ string, again bool)     { m.locked(func() { m.fou
 func (m *watched) SweepMissed(string)                  { m.locked(func() { m.missed++ }) }
 func (m *watched) SweepBegins(string, time.Time)       {}
 func (m *watched) SweptElsewhere(string)               {}
+func (m *watched) SweepPrompted(string)                { m.locked(func() { m.prompted++ }) }
+func (m *watched) Watching(connector string, hears bool) {
+	m.locked(func() { m.watching[connector] = hears })
+}
 func (m *watched) Standing(_ string, role access.RoleID, n int) {
 	m.locked(func() { m.standing[role] = n })
 }
@@ -124,13 +130,14 @@ func (a *asked) Holders(ctx context.Context, role access.Role) ([]connectors.Hol
 	a.by[role.Target["role"].(string)]++
 	a.now++
 	a.most = max(a.most, a.now)
+	hang := a.hang
 	a.mu.Unlock()
 	defer func() {
 		a.mu.Lock()
 		a.now--
 		a.mu.Unlock()
 	}()
-	if a.hang {
+	if hang {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}

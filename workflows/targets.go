@@ -83,7 +83,7 @@ func (r *Runner) tooLong(rec *access.Record) (t Transition, waited bool, err err
 	case !now.Before(rec.EndsAt), now.After(rec.StartBy):
 		t, err = r.s.finish(rec, access.BySystem(), "its time was up before the target could be asked")
 		return t, true, err
-	case rec.Bundle == "" && now.Add(rec.Duration).Sub(rec.EndsAt) > backoffCap:
+	case r.slides(rec) && now.Add(rec.Duration).Sub(rec.EndsAt) > backoffCap:
 		if t, err = move(rec, access.Retry, access.BySystem(), now); err == nil {
 			t.Record.NextTry = now
 			t.until(now.Add(rec.Duration), r.s.cfg.OverdueAfter)
@@ -93,6 +93,10 @@ func (r *Runner) tooLong(rec *access.Record) (t Transition, waited bool, err err
 	}
 	return t, false, nil
 }
+
+// slides tells whether the end of a grant moves while its target cannot be asked, so that the time it is for counts from its
+// beginning. That of a bundle moves once, when all of its parts are there, and theirs with it: they end together.
+func (r *Runner) slides(rec *access.Record) bool { return rec.Bundle == "" && !r.s.bundle(rec.Role) }
 
 // activated writes down that the target gave the grant.
 func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt) error {
@@ -106,10 +110,14 @@ func (r *Runner) activated(ctx context.Context, c Claim, receipt access.Receipt)
 		return err
 	}
 	next := t.Record
-	next.Receipt, next.ActivatedAt, next.NoticeAt = &receipt, now, r.s.noticeAt(now, rec.EndsAt)
 	next.Attempts, next.NextTry, next.LastError = 0, time.Time{}, ""
-	t.Notes[0].EndsAt = rec.EndsAt
-	t.detail(map[string]string{"ends_at": stamp(rec.EndsAt), "already": strconv.FormatBool(receipt.Already)})
+	if end := now.Add(rec.Duration); r.s.bundle(rec.Role) && end.Sub(rec.EndsAt) > backoffCap {
+		t.until(end, r.s.cfg.OverdueAfter)
+		next.NextTry = now // its parts are told
+	}
+	next.Receipt, next.ActivatedAt, next.NoticeAt = &receipt, now, r.s.noticeAt(now, next.EndsAt)
+	t.Notes[0].EndsAt = next.EndsAt
+	t.detail(map[string]string{"ends_at": stamp(next.EndsAt), "already": strconv.FormatBool(receipt.Already)})
 	if receipt.Ref != "" {
 		t.Event.Detail["ref"] = receipt.Ref
 	}
@@ -222,7 +230,7 @@ func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *sl
 		return r.settle(ctx, c, t, err)
 	}
 	t, err := r.retry(rec, cause, now, wait)
-	if err == nil && rec.Bundle == "" { // the parts of a bundle end together
+	if err == nil && r.slides(rec) {
 		t.until(t.Record.NextTry.Add(rec.Duration), r.s.cfg.OverdueAfter)
 	}
 	return r.settle(ctx, c, t, err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"elevate/bot/api"
 	"elevate/cmd/elevate/e2etest"
 	"elevate/connectors/activedirectory/sambatest"
@@ -118,4 +120,42 @@ func TestMembershipEndsAlthoughTheBotIsKilled(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An administrator changes a group by hand, past Elevate, whose regular sweep is an hour away: it is found in seconds.
+func TestWhatIsChangedByHandInADomainIsFoundAtOnce(t *testing.T) {
+	t.Parallel()
+	d := openDomain(t)
+	bot := e2etest.StartBot(t, siteConfigWith(t, e2etest.StartRedis(t), d.connector(d.URL()), d.target())+"sweep: {every: 1h}\n", directoryPassword)
+	bot.WaitReady()
+	bea, err := d.AddUser(t, "bea")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := func(lines ...string) bool { return len(lacking(bot.Metrics(), lines)) == 0 }
+	d.Eventually(t, "the bot listens, and has swept", func() bool {
+		return shows(`elevate_sweep_watching{connector="target"} 1`, "elevate_sweep_prompted_total", "elevate_standing_access")
+	})
+	began := time.Now()
+
+	d.Join(t, d.admins.DN, bea.DN)
+	d.Eventually(t, "who was put in by hand counts as standing access", func() bool {
+		return shows(`elevate_standing_access{connector="target",role="vpn"} 1`) && strings.Contains(bot.Log(), "somebody has come to hold a role by nothing that Elevate gave")
+	})
+	t.Logf("found after %s", time.Since(began))
+	d.Change(t, d.admins.DN, func(m *ldap.ModifyRequest) { // as if Elevate had given it, and lost all memory of that
+		m.Add("nonSecurityMember", []string{bea.DN})
+	})
+	d.Eventually(t, "what looks like Elevate's own and has no grant is taken away", func() bool { return !d.Holds(t, bea.DN, d.admins) })
+	t.Logf("taken away after %s", time.Since(began))
+
+	ask(t, bot, "ana", "1h")
+	d.Eventually(t, "Ana has the group", func() bool { return d.has(t) })
+	d.Leave(t, d.admins.DN, d.ana.DN)
+	d.Eventually(t, "a grant that was taken out by hand is reported", func() bool {
+		return strings.Contains(bot.Log(), "a live grant is missing at its target")
+	})
+	if d.has(t) {
+		t.Error("an administrator who took the access away was overruled")
+	}
 }

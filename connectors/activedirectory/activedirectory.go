@@ -1,7 +1,7 @@
 // Package activedirectory gives memberships of groups in an Active Directory domain and takes them away again. Where the
 // forest has the feature, memberships get an end that the directory enforces by itself. The directory also says what is
 // ours: each membership is written together with a mark on the group, in one operation. Nothing is kept on this side, and
-// every call has a connection of its own, encrypted before the password is sent, that ends with it.
+// every call has connections of its own, encrypted before the password is sent, that end with it; the call to listen lasts.
 package activedirectory
 
 import (
@@ -88,6 +88,7 @@ var (
 	_ connectors.RoleChecker   = (*Connector)(nil)
 	_ connectors.SurplusLister = (*Connector)(nil)
 	_ connectors.Adviser       = (*Connector)(nil)
+	_ connectors.Watcher       = (*Connector)(nil)
 )
 
 // New makes a connector. It reads the configuration and connects to nothing.

@@ -21,6 +21,12 @@ var promises = []struct {
 	{"what is ours and has no account is found and taken away", nameless},
 	{"a long list of members is read to its end", longListsAreReadToTheirEnd},
 
+	{"every group is listened to", everyGroupIsListenedTo},
+	{"a group that is deleted, or not there, silences no other", deletedGroupSilencesNoOther},
+	{"a connection that is lost ends a watch, and another controller takes over", lostConnectionEndsAWatch},
+	{"a controller that hangs is given up", hangingControllerIsGivenUp},
+	{"a controller that does not tell of changes is left alone, and check says so", controllerThatTellsNothingIsLeftAlone},
+
 	{"a wrong certificate is refused before the password is sent", wrongCertificateIsRefused},
 	{"StartTLS comes before the password", startTLSComesBeforeThePassword},
 	{"a controller that is down is passed over", downControllerIsPassedOver},

@@ -190,13 +190,20 @@ func (s *session) surplusElsewhere() ([]string, error) {
 	return out, nil
 }
 
-// Advice says where the forest does not end memberships by itself, and which groups deserve care.
+// Advice says where the forest does not end memberships by itself, where changes are not told of, and which groups deserve
+// care.
 func (c *Connector) Advice(ctx context.Context) ([]string, error) {
 	var out []string
 	err := c.onFirst(ctx, "look at the domain", func(s *session) error {
 		out = nil
 		if !s.expiring {
 			out = append(out, "the forest has no Privileged Access Management Feature, so that memberships end by Elevate's own timers alone; the connector's page says how to enable it")
+		}
+		switch {
+		case !s.tells:
+			out = append(out, fmt.Sprintf("%s does not tell of changes (control %s), so that what others change in groups is found by the sweep alone, at its next turn", s.at.name, notification))
+		case len(c.groups) > watchedAtMost:
+			out = append(out, fmt.Sprintf("groups lists %d: of more than %d roles' groups, what others change in the rest is found by the sweep alone, at its next turn", len(c.groups), watchedAtMost))
 		}
 		for _, id := range c.groups {
 			to, err := s.findGroup(id)

@@ -17,12 +17,13 @@ import (
 
 // What a controller can do, by object identifier.
 const (
-	extendedDN  = "1.2.840.113556.1.4.529"  // LDAP_SERVER_EXTENDED_DN_OID: <GUID=…>;<SID=…>;CN=…
-	linkTTL     = "1.2.840.113556.1.4.2309" // LDAP_SERVER_LINK_TTL_OID: <TTL=…,CN=…>
-	inChain     = "1.2.840.113556.1.4.1941" // LDAP_MATCHING_RULE_IN_CHAIN
-	isReadOnly  = "1.2.840.113556.1.4.1920" // LDAP_CAP_ACTIVE_DIRECTORY_PARTIAL_SECRETS_OID
-	pamFeature  = "CN=Privileged Access Management Feature,"
-	everyObject = "(objectClass=*)"
+	extendedDN   = "1.2.840.113556.1.4.529"  // LDAP_SERVER_EXTENDED_DN_OID: <GUID=…>;<SID=…>;CN=…
+	linkTTL      = "1.2.840.113556.1.4.2309" // LDAP_SERVER_LINK_TTL_OID: <TTL=…,CN=…>
+	notification = "1.2.840.113556.1.4.528"  // LDAP_SERVER_NOTIFICATION_OID
+	inChain      = "1.2.840.113556.1.4.1941" // LDAP_MATCHING_RULE_IN_CHAIN
+	isReadOnly   = "1.2.840.113556.1.4.1920" // LDAP_CAP_ACTIVE_DIRECTORY_PARTIAL_SECRETS_OID
+	pamFeature   = "CN=Privileged Access Management Feature,"
+	everyObject  = "(objectClass=*)"
 )
 
 // session is the connection of one call to one controller.
@@ -36,6 +37,7 @@ type session struct {
 	domain   guid
 	own      []sid // what the connector's account is and is a member of
 	host     string
+	tells    bool // the controller tells of changes
 	expiring bool // the forest ends memberships by itself
 }
 
@@ -122,7 +124,9 @@ func (s *session) begin() error {
 	if s.domain, ok = readGUID(head.GetRawAttributeValue("objectGUID")); !ok {
 		return refuse(connectors.Denied, "%s may not read the domain; give it the rights that Authenticated Users have", s.c.bind)
 	}
-	if !slices.Contains(root.GetAttributeValues("supportedControl"), linkTTL) {
+	controls := root.GetAttributeValues("supportedControl")
+	s.tells = slices.Contains(controls, notification)
+	if !slices.Contains(controls, linkTTL) {
 		return nil // the server is too old for the feature
 	}
 	partitions, err := s.read("CN=Partitions,"+root.GetAttributeValue("configurationNamingContext"), "msDS-EnabledFeature")

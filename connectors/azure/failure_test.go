@@ -30,8 +30,7 @@ func TestWritesAreSentOnce(t *testing.T) {
 		"done, and then 408":        {Status: 408, Done: true},
 		"done, and then redirected": {Status: 307, Done: true, Header: http.Header{"Location": {"https://example.com/"}}},
 	} {
-		s := tenant(t)
-		c, g := connect(t, s), grant(s)
+		s, c, g := setup(t)
 		f.Method = http.MethodPut
 		s.Misbehave(f)
 		_, err := c.Activate(t.Context(), g)
@@ -74,8 +73,7 @@ func TestThrottlingSaysWhenToTryAgain(t *testing.T) {
 // TestAnswersThatLie: whether an assignment exists is what the lists say.
 func TestAnswersThatLie(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	s.Misbehave(armfake.Fault{Method: http.MethodPut, Status: 400, Code: "RoleAssignmentExists"})
 	_, err := c.Activate(t.Context(), g)
 	wantKind(t, err, connectors.TooEarly)
@@ -116,9 +114,8 @@ func TestRefusalsAreToldInWords(t *testing.T) {
 		"no such role": {change: func(g *access.Grant) { g.Role = role(group, idOf("x")) }, kind: connectors.NotFound, words: []string{"target.role"}},
 		"no scope":     {change: func(g *access.Grant) { g.Role = role(group+"x", armfake.Reader) }, kind: connectors.NotFound, words: []string{"404"}},
 	} {
-		s := tenant(t)
+		s, c, g := setup(t)
 		s.Set(group, armfake.Reader, test.settings)
-		c, g := connect(t, s), grant(s)
 		if test.change != nil {
 			test.change(&g)
 		}

@@ -56,8 +56,7 @@ func TestEveryKindOfScope(t *testing.T) {
 
 func TestRemovalWaitsForTheFiveMinutes(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	r := give(t, c, g)
 	s.Advance(time.Minute)
 	_, err := c.Deactivate(t.Context(), g, r)
@@ -79,9 +78,8 @@ func TestCreatedIsNotYetGiven(t *testing.T) {
 	for name, slow := range map[string][2]time.Duration{
 		"provisioning takes a while": {20 * time.Second, 0}, "lists are behind": {0, 20 * time.Second}, "both": {20 * time.Second, 20 * time.Second},
 	} {
-		s := tenant(t)
+		s, c, g := setup(t)
 		s.Slow(slow[0], slow[1])
-		c, g := connect(t, s), grant(s)
 		for range 2 {
 			_, err := c.Activate(t.Context(), g)
 			wantKind(t, err, connectors.TooEarly)
@@ -98,8 +96,7 @@ func TestCreatedIsNotYetGiven(t *testing.T) {
 
 func TestRemovalIsNotBelievedBeforeListsShowIt(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	r := give(t, c, g)
 	s.Slow(0, 20*time.Second)
 	s.Advance(time.Hour - time.Minute)
@@ -116,9 +113,8 @@ func TestRemovalIsNotBelievedBeforeListsShowIt(t *testing.T) {
 // TestEndWaitsForWhatIsStillToCome: an activation that was asked for and shows nothing yet must not be called gone.
 func TestEndWaitsForWhatIsStillToCome(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
+	s, c, g := setup(t)
 	s.Slow(30*time.Second, 0)
-	c, g := connect(t, s), grant(s)
 	_, err := c.Activate(t.Context(), g)
 	wantKind(t, err, connectors.TooEarly)
 	_, err = c.Deactivate(t.Context(), g, access.Receipt{})
@@ -129,9 +125,8 @@ func TestEndWaitsForWhatIsStillToCome(t *testing.T) {
 		t.Errorf("when it was cancelled, the end finds %+v, %v", removal, err)
 	}
 
-	s = tenant(t)
+	s, c, g = setup(t)
 	s.Slow(0, 30*time.Second)
-	c, g = connect(t, s), grant(s)
 	_, err = c.Activate(t.Context(), g)
 	wantKind(t, err, connectors.TooEarly)
 	_, err = c.Deactivate(t.Context(), g, access.Receipt{})
@@ -146,8 +141,7 @@ func TestEndWaitsForWhatIsStillToCome(t *testing.T) {
 
 func TestOverlapAndExtensionMoveTheEnd(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	first := give(t, c, g)
 	longer := grant(s)
 	longer.End = g.End.Add(3 * time.Hour)
@@ -176,8 +170,7 @@ func TestOverlapAndExtensionMoveTheEnd(t *testing.T) {
 // TestGivenAgainAfterARemoval: a late removal for another grant took the access, and this one is given it again.
 func TestGivenAgainAfterARemoval(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	r := give(t, c, g)
 	s.Advance(10 * time.Minute)
 	if _, err := c.Deactivate(t.Context(), g, r); err != nil {

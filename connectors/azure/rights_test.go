@@ -17,9 +17,8 @@ func only(roles ...string) string {
 
 func TestLeastRightsPassAndSuffice(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
+	s, c, g := setup(t)
 	s.May(armfake.Right{Scope: group, Role: armfake.Administrator, Condition: only(armfake.Reader)})
-	c, g := connect(t, s), grant(s)
 	if err := c.Check(t.Context()); err != nil {
 		t.Error(err)
 	}

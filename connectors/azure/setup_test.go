@@ -74,6 +74,13 @@ func grant(s *armfake.Server) access.Grant {
 		End: s.Now().Add(time.Hour).Truncate(time.Second), Justification: "fix replication"}
 }
 
+// setup is a tenant, a connector to it, and a grant that can be given there.
+func setup(t *testing.T) (*armfake.Server, *azure.Connector, access.Grant) {
+	t.Helper()
+	s := tenant(t)
+	return s, connect(t, s), grant(s)
+}
+
 func give(t *testing.T, c connectors.Connector, g access.Grant) access.Receipt {
 	t.Helper()
 	r, err := c.Activate(t.Context(), g)

@@ -78,8 +78,7 @@ func TestWhatWillEndIsNoReasonNotToGive(t *testing.T) {
 
 func TestAnAdministratorWhoTakesAnAssignmentOverKeepsIt(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	r := give(t, c, g)
 	s.Takeover(group, armfake.Reader, ana, s.Now().Add(24*time.Hour))
 	s.Advance(time.Hour)
@@ -91,8 +90,7 @@ func TestAnAdministratorWhoTakesAnAssignmentOverKeepsIt(t *testing.T) {
 
 func TestForgottenRequestsAreKnownByTheReceipt(t *testing.T) {
 	t.Parallel()
-	s := tenant(t)
-	c, g := connect(t, s), grant(s)
+	s, c, g := setup(t)
 	r := give(t, c, g)
 	s.Forget(group)
 	s.Advance(time.Minute) // the assignment is young, so the request cannot be too old to be there

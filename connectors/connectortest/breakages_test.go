@@ -217,6 +217,36 @@ var breakages = []struct {
 		}
 	}},
 	{"loses some when many come at once", "many at once all come true", losesSome},
+	{"hears nothing", "a watch tells of changes until it is to end", func(b *broken) {
+		b.watch = func(ctx context.Context, roles []access.Role, changed func(access.Role)) error {
+			for _, r := range roles {
+				changed(r)
+			}
+			<-ctx.Done()
+			return &connectors.Error{Kind: connectors.Unavailable, Op: "listen", Err: ctx.Err()}
+		}
+	}},
+	{"keeps to itself what it did not hear of", "a watch tells of changes until it is to end", func(b *broken) {
+		b.watch = func(ctx context.Context, roles []access.Role, changed func(access.Role)) error {
+			return b.looks(ctx, roles[:1], changed)
+		}
+	}},
+	{"goes on listening", "a watch tells of changes until it is to end", func(b *broken) {
+		b.watch = func(_ context.Context, roles []access.Role, changed func(access.Role)) error {
+			return b.looks(b.until, roles, changed)
+		}
+	}},
+	{"ends its listening without a word why", "a watch tells of changes until it is to end", func(b *broken) {
+		b.watch = func(ctx context.Context, roles []access.Role, changed func(access.Role)) error {
+			_ = b.looks(ctx, roles, changed)
+			return nil
+		}
+	}},
+	{"waits for a target that hangs before it listens", "a target that hangs does not hold a call", func(b *broken) {
+		b.watch = func(_ context.Context, roles []access.Role, changed func(access.Role)) error {
+			return b.looks(b.until, roles, changed)
+		}
+	}},
 	{"does not refuse strangers", "an unknown person is refused for good", func(*broken) {}},
 	{"does not refuse unknown roles", "an unknown role is refused for good", func(*broken) {}},
 }

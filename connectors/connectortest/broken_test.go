@@ -2,8 +2,10 @@ package connectortest
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"elevate/connectors"
 	"elevate/connectors/demo"
@@ -21,6 +23,38 @@ type broken struct {
 	check      func(context.Context) error
 	form       func(map[string]any) error
 	caps       *connectors.Capabilities
+	watch      func(context.Context, []access.Role, func(access.Role)) error // nil: it does not watch
+}
+
+// listening is a broken connector that watches.
+type listening struct{ *broken }
+
+func (l listening) Watch(ctx context.Context, roles []access.Role, changed func(access.Role)) error {
+	return l.watch(ctx, roles, changed)
+}
+
+// looks is a whole watch, of a target that has no other way than to be looked at again and again.
+func (b *broken) looks(ctx context.Context, roles []access.Role, changed func(access.Role)) error {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	seen := make([]string, len(roles))
+	for {
+		for i, r := range roles {
+			holders, err := b.Holders(ctx, r)
+			if err != nil {
+				return err
+			}
+			if now := fmt.Sprint("holders: ", holders); now != seen[i] {
+				seen[i] = now
+				changed(r)
+			}
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return &connectors.Error{Kind: connectors.Unavailable, Op: "listen", Err: ctx.Err()}
+		}
+	}
 }
 
 func (b *broken) Activate(ctx context.Context, g access.Grant) (access.Receipt, error) {
@@ -67,17 +101,28 @@ func (b *broken) Capabilities() connectors.Capabilities {
 
 func unbroken(c connectors.Connector, _ *demo.Target) connectors.Connector { return c }
 
+// whoHears is a whole connector that watches.
+func whoHears(c connectors.Connector, target *demo.Target) connectors.Connector {
+	b := &broken{Connector: c, target: target}
+	b.watch = b.looks
+	return listening{b}
+}
+
 func nameOf(g access.Grant) (account, role string) {
 	role, _ = g.Role.Target["role"].(string)
 	return g.Person.Account(g.Role.Connector), role
 }
 
 func TestWholeConnectorPasses(t *testing.T) {
-	h := newWorld(t).harness(unbroken)
-	names := new(atomic.Int64)
-	for _, c := range checks() {
-		if failures := record(t, c, h, names); len(failures) > 0 {
-			t.Errorf("%s: %q", c.name, failures)
+	for name, whole := range map[string]func(connectors.Connector, *demo.Target) connectors.Connector{
+		"as it is":     unbroken,
+		"and it hears": whoHears,
+	} {
+		h, names := newWorld(t).harness(whole), new(atomic.Int64)
+		for _, c := range checks() {
+			if failures := record(t, c, h, names); len(failures) > 0 {
+				t.Errorf("%s, %s: %q", name, c.name, failures)
+			}
 		}
 	}
 }
@@ -92,6 +137,9 @@ func TestEveryBreakageIsNoticed(t *testing.T) {
 			h := newWorld(t).harness(func(c connectors.Connector, target *demo.Target) connectors.Connector {
 				b := &broken{Connector: c, target: target, until: t.Context()}
 				breakage.do(b)
+				if b.watch != nil {
+					return listening{b}
+				}
 				return b
 			})
 			h.Cannot, h.LongestAccount = nil, longest

@@ -26,10 +26,14 @@ func leavesNoGoroutine(s *suite) {
 	g, receipt := s.give(c, p, r)
 	s.wantMark(c, r, p, "ours")
 	s.end(c, g, receipt, access.Removed)
-	for _, v := range verbs(g) {
+	for _, v := range verbs(hang, g) {
 		ctx, cancel := context.WithTimeout(s.Context(), impatience)
 		_ = v.call(ctx, hang) // hangIsBounded looks at the error
 		cancel()
+	}
+	if w, watches := c.(connectors.Watcher); watches {
+		_, stop := s.listen(w, r)
+		stop()
 	}
 	if err := goleak.Find(before); err != nil {
 		s.Errorf("goroutines outlive the calls: %v", err)
@@ -42,7 +46,7 @@ func refusedIsDenied(s *suite) {
 	}
 	c := s.Refuse(s.T)
 	p, r := s.person(), s.Role(s.T)
-	for _, v := range verbs(s.grant(p, r)) {
+	for _, v := range verbs(c, s.grant(p, r)) {
 		s.wantError(v.name+" with refused credentials", v.call(s.ctx(), c), connectors.Denied)
 	}
 	s.wantHolds(p, r, false)
@@ -52,7 +56,7 @@ func cancelledDoesNothing(s *suite) {
 	c, p, r := s.New(s.T), s.person(), s.Role(s.T)
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
-	for _, v := range verbs(s.grant(p, r)) {
+	for _, v := range verbs(c, s.grant(p, r)) {
 		err := s.within(v.name, func() error { return v.call(ctx, c) })
 		s.wantError(v.name+" with a cancelled context", err, connectors.Unavailable)
 	}
@@ -61,7 +65,7 @@ func cancelledDoesNothing(s *suite) {
 
 func hangIsBounded(s *suite) {
 	c := s.Hang(s.T)
-	for _, v := range verbs(s.grant(s.person(), s.Role(s.T))) {
+	for _, v := range verbs(c, s.grant(s.person(), s.Role(s.T))) {
 		ctx, cancel := context.WithTimeout(s.Context(), impatience)
 		err := s.within(v.name, func() error { return v.call(ctx, c) })
 		cancel()

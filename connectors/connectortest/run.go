@@ -19,6 +19,7 @@ import (
 const (
 	callTimeout = 30 * time.Second // of a call that is to succeed
 	promptly    = 5 * time.Second  // a call whose context has ended returns within this
+	hearing     = 15 * time.Second // a watch has begun, or told of a change, within this
 	impatience  = 300 * time.Millisecond
 	crowd       = 12 // persons in the check of many at once
 )
@@ -62,6 +63,7 @@ func checks() []check {
 		{name: "a hostile name is safe or refused", run: hostileNames},
 		{name: "a name too long is refused, not cut", run: longNames},
 		{name: "many at once all come true", run: manyAtOnce},
+		{name: "a watch tells of changes until it is to end", run: watchTells},
 	}
 }
 
@@ -186,9 +188,9 @@ type verb struct {
 	call func(context.Context, connectors.Connector) error
 }
 
-// verbs are all calls, on one grant.
-func verbs(g access.Grant) []verb {
-	return []verb{
+// verbs are all calls of a connector, on one grant.
+func verbs(c connectors.Connector, g access.Grant) []verb {
+	all := []verb{
 		{"Activate", func(ctx context.Context, c connectors.Connector) error { _, err := c.Activate(ctx, g); return err }},
 		{"Deactivate", func(ctx context.Context, c connectors.Connector) error {
 			_, err := c.Deactivate(ctx, g, access.Receipt{})
@@ -197,4 +199,10 @@ func verbs(g access.Grant) []verb {
 		{"Holders", func(ctx context.Context, c connectors.Connector) error { _, err := c.Holders(ctx, g.Role); return err }},
 		{"Check", func(ctx context.Context, c connectors.Connector) error { return c.Check(ctx) }},
 	}
+	if _, watches := c.(connectors.Watcher); watches {
+		all = append(all, verb{"Watch", func(ctx context.Context, c connectors.Connector) error {
+			return c.(connectors.Watcher).Watch(ctx, []access.Role{g.Role}, func(access.Role) {})
+		}})
+	}
+	return all
 }

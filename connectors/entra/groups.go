@@ -29,14 +29,9 @@ func (p *groupPIM) ours(as *models.PrivilegedAccessGroupRelationships) bool {
 }
 
 func (p *groupPIM) held(ctx context.Context, principal string) ([]held, error) {
-	list := p.s.governance.PrivilegedAccess().Group().AssignmentScheduleInstances()
-	values, err := pages(func(next string) (page[models.PrivilegedAccessGroupAssignmentScheduleInstanceable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &identitygovernance.PrivilegedAccessGroupAssignmentScheduleInstancesRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.governance.PrivilegedAccess().Group().AssignmentScheduleInstances(),
+		&identitygovernance.PrivilegedAccessGroupAssignmentScheduleInstancesRequestBuilderGetRequestConfiguration{
 			QueryParameters: &identitygovernance.PrivilegedAccessGroupAssignmentScheduleInstancesRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []held
 	for _, v := range values {
 		if !p.ours(v.GetAccessId()) {
@@ -54,32 +49,16 @@ func (p *groupPIM) held(ctx context.Context, principal string) ([]held, error) {
 }
 
 func (p *groupPIM) asked(ctx context.Context, principal string) ([]asked, error) {
-	list := p.s.governance.PrivilegedAccess().Group().AssignmentScheduleRequests()
-	values, err := pages(func(next string) (page[models.PrivilegedAccessGroupAssignmentScheduleRequestable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &identitygovernance.PrivilegedAccessGroupAssignmentScheduleRequestsRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.governance.PrivilegedAccess().Group().AssignmentScheduleRequests(),
+		&identitygovernance.PrivilegedAccessGroupAssignmentScheduleRequestsRequestBuilderGetRequestConfiguration{
 			QueryParameters: &identitygovernance.PrivilegedAccessGroupAssignmentScheduleRequestsRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []asked
 	for _, v := range values {
 		if p.ours(v.GetAccessId()) {
-			out = append(out, groupAsked(v))
+			out = append(out, askedOf(v, v.GetAction()))
 		}
 	}
 	return out, err
-}
-
-func groupAsked(v models.PrivilegedAccessGroupAssignmentScheduleRequestable) asked {
-	a := asked{
-		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
-		status: text(v.GetStatus()), why: text(v.GetJustification()),
-	}
-	if action := v.GetAction(); action != nil {
-		a.action = action.String()
-	}
-	return a
 }
 
 func (p *groupPIM) send(ctx context.Context, o order) (asked, error) {
@@ -96,22 +75,12 @@ func (p *groupPIM) send(ctx context.Context, o order) (asked, error) {
 	body.SetAction(&action)
 	body.SetAccessId(&as)
 	body.SetGroupId(&p.r.group)
-	body.SetPrincipalId(&o.principal)
-	body.SetJustification(&o.why)
-	if o.action != remove {
-		body.SetScheduleInfo(schedule(o.start, o.end))
-	}
-	if o.schedule != "" {
-		body.SetTargetScheduleId(&o.schedule)
-	}
-	if o.ticket != "" {
-		body.SetTicketInfo(ticket(o.ticket))
-	}
+	o.write(body)
 	answer, err := p.s.governance.PrivilegedAccess().Group().AssignmentScheduleRequests().Post(ctx, body, nil)
 	if err != nil || answer == nil {
 		return asked{}, err
 	}
-	return groupAsked(answer), nil
+	return askedOf(answer, answer.GetAction()), nil
 }
 
 func (p *groupPIM) cancel(ctx context.Context, id string) error {
@@ -119,14 +88,9 @@ func (p *groupPIM) cancel(ctx context.Context, id string) error {
 }
 
 func (p *groupPIM) eligible(ctx context.Context, principal string) ([]string, error) {
-	list := p.s.governance.PrivilegedAccess().Group().EligibilityScheduleInstances()
-	values, err := pages(func(next string) (page[models.PrivilegedAccessGroupEligibilityScheduleInstanceable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &identitygovernance.PrivilegedAccessGroupEligibilityScheduleInstancesRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.governance.PrivilegedAccess().Group().EligibilityScheduleInstances(),
+		&identitygovernance.PrivilegedAccessGroupEligibilityScheduleInstancesRequestBuilderGetRequestConfiguration{
 			QueryParameters: &identitygovernance.PrivilegedAccessGroupEligibilityScheduleInstancesRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []string
 	for _, v := range values {
 		if p.ours(v.GetAccessId()) {
@@ -156,29 +120,19 @@ func (p *groupPIM) rules(ctx context.Context) (rules, error) {
 
 // members lists a group's members, directly.
 func (s *session) members(ctx context.Context, group string) ([]string, error) {
-	list := s.groups.ByGroupId(group).Members()
-	return ids(func(next string) (page[models.DirectoryObjectable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &groups.ItemMembersRequestBuilderGetRequestConfiguration{
+	return ids(ctx, s.groups.ByGroupId(group).Members(),
+		&groups.ItemMembersRequestBuilderGetRequestConfiguration{
 			QueryParameters: &groups.ItemMembersRequestBuilderGetQueryParameters{Select: []string{"id"}, Top: number32(999)}})
-	})
 }
 
 func (s *session) owners(ctx context.Context, group string) ([]string, error) {
-	list := s.groups.ByGroupId(group).Owners()
-	return ids(func(next string) (page[models.DirectoryObjectable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &groups.ItemOwnersRequestBuilderGetRequestConfiguration{
+	return ids(ctx, s.groups.ByGroupId(group).Owners(),
+		&groups.ItemOwnersRequestBuilderGetRequestConfiguration{
 			QueryParameters: &groups.ItemOwnersRequestBuilderGetQueryParameters{Select: []string{"id"}, Top: number32(999)}})
-	})
 }
 
-func ids(get func(next string) (page[models.DirectoryObjectable], error)) ([]string, error) {
-	values, err := pages(get)
+func ids[R page[models.DirectoryObjectable], C any, B list[R, C, B]](ctx context.Context, of B, first *C) ([]string, error) {
+	values, err := listed(ctx, of, first)
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = text(v.GetId())

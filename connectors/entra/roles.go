@@ -30,14 +30,9 @@ func (p *rolePIM) filter(principal string) *string {
 func (p *rolePIM) covers(scope string) bool { return scope == p.r.scope || scope == wholeTenant }
 
 func (p *rolePIM) held(ctx context.Context, principal string) ([]held, error) {
-	list := p.s.roles.Directory().RoleAssignmentScheduleInstances()
-	values, err := pages(func(next string) (page[models.UnifiedRoleAssignmentScheduleInstanceable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &rolemanagement.DirectoryRoleAssignmentScheduleInstancesRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.roles.Directory().RoleAssignmentScheduleInstances(),
+		&rolemanagement.DirectoryRoleAssignmentScheduleInstancesRequestBuilderGetRequestConfiguration{
 			QueryParameters: &rolemanagement.DirectoryRoleAssignmentScheduleInstancesRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []held
 	for _, v := range values {
 		scope := text(v.GetDirectoryScopeId())
@@ -55,32 +50,16 @@ func (p *rolePIM) held(ctx context.Context, principal string) ([]held, error) {
 }
 
 func (p *rolePIM) asked(ctx context.Context, principal string) ([]asked, error) {
-	list := p.s.roles.Directory().RoleAssignmentScheduleRequests()
-	values, err := pages(func(next string) (page[models.UnifiedRoleAssignmentScheduleRequestable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &rolemanagement.DirectoryRoleAssignmentScheduleRequestsRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.roles.Directory().RoleAssignmentScheduleRequests(),
+		&rolemanagement.DirectoryRoleAssignmentScheduleRequestsRequestBuilderGetRequestConfiguration{
 			QueryParameters: &rolemanagement.DirectoryRoleAssignmentScheduleRequestsRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []asked
 	for _, v := range values {
 		if text(v.GetDirectoryScopeId()) == p.r.scope {
-			out = append(out, roleAsked(v))
+			out = append(out, askedOf(v, v.GetAction()))
 		}
 	}
 	return out, err
-}
-
-func roleAsked(v models.UnifiedRoleAssignmentScheduleRequestable) asked {
-	a := asked{
-		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
-		status: text(v.GetStatus()), why: text(v.GetJustification()),
-	}
-	if action := v.GetAction(); action != nil {
-		a.action = action.String()
-	}
-	return a
 }
 
 func (p *rolePIM) send(ctx context.Context, o order) (asked, error) {
@@ -92,9 +71,44 @@ func (p *rolePIM) send(ctx context.Context, o order) (asked, error) {
 	}
 	action := actions[o.action]
 	body.SetAction(&action)
-	body.SetPrincipalId(&o.principal)
 	body.SetRoleDefinitionId(&p.r.role)
 	body.SetDirectoryScopeId(&p.r.scope)
+	o.write(body)
+	answer, err := p.s.roles.Directory().RoleAssignmentScheduleRequests().Post(ctx, body, nil)
+	if err != nil || answer == nil {
+		return asked{}, err
+	}
+	return askedOf(answer, answer.GetAction()), nil
+}
+
+// request is what Graph's requests for roles and for groups have in common.
+type request interface {
+	GetId() *string
+	GetTargetScheduleId() *string
+	GetStatus() *string
+	GetJustification() *string
+	SetPrincipalId(*string)
+	SetJustification(*string)
+	SetScheduleInfo(models.RequestScheduleable)
+	SetTargetScheduleId(*string)
+	SetTicketInfo(models.TicketInfoable)
+}
+
+// askedOf reads what was asked for; the actions are of another type for each.
+func askedOf[A fmt.Stringer](v request, action *A) asked {
+	a := asked{
+		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
+		status: text(v.GetStatus()), why: text(v.GetJustification()),
+	}
+	if action != nil {
+		a.action = (*action).String()
+	}
+	return a
+}
+
+// write fills in a request what is the same for roles and for groups.
+func (o order) write(body request) {
+	body.SetPrincipalId(&o.principal)
 	body.SetJustification(&o.why)
 	if o.action != remove {
 		body.SetScheduleInfo(schedule(o.start, o.end))
@@ -105,11 +119,6 @@ func (p *rolePIM) send(ctx context.Context, o order) (asked, error) {
 	if o.ticket != "" {
 		body.SetTicketInfo(ticket(o.ticket))
 	}
-	answer, err := p.s.roles.Directory().RoleAssignmentScheduleRequests().Post(ctx, body, nil)
-	if err != nil || answer == nil {
-		return asked{}, err
-	}
-	return roleAsked(answer), nil
 }
 
 // schedule says from when until when, as a time: the SDK spells durations in ways that are not Graph's.
@@ -138,14 +147,9 @@ func (p *rolePIM) cancel(ctx context.Context, id string) error {
 }
 
 func (p *rolePIM) eligible(ctx context.Context, principal string) ([]string, error) {
-	list := p.s.roles.Directory().RoleEligibilityScheduleInstances()
-	values, err := pages(func(next string) (page[models.UnifiedRoleEligibilityScheduleInstanceable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &rolemanagement.DirectoryRoleEligibilityScheduleInstancesRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.roles.Directory().RoleEligibilityScheduleInstances(),
+		&rolemanagement.DirectoryRoleEligibilityScheduleInstancesRequestBuilderGetRequestConfiguration{
 			QueryParameters: &rolemanagement.DirectoryRoleEligibilityScheduleInstancesRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
-	})
 	var out []string
 	for _, v := range values {
 		if p.covers(text(v.GetDirectoryScopeId())) {
@@ -160,14 +164,9 @@ func (p *rolePIM) outside(ctx context.Context) ([]string, error) {
 	if !p.s.token.may(readRoleDirectory...) {
 		return nil, nil
 	}
-	list := p.s.roles.Directory().RoleAssignments()
-	values, err := pages(func(next string) (page[models.UnifiedRoleAssignmentable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &rolemanagement.DirectoryRoleAssignmentsRequestBuilderGetRequestConfiguration{
+	values, err := listed(ctx, p.s.roles.Directory().RoleAssignments(),
+		&rolemanagement.DirectoryRoleAssignmentsRequestBuilderGetRequestConfiguration{
 			QueryParameters: &rolemanagement.DirectoryRoleAssignmentsRequestBuilderGetQueryParameters{Filter: p.filter("")}})
-	})
 	var out []string
 	for _, v := range values {
 		if p.covers(text(v.GetDirectoryScopeId())) {
@@ -190,6 +189,22 @@ type page[T any] interface {
 
 // mostPages bounds a list that never ends.
 const mostPages = 1000
+
+// list is what the SDK makes for each list: R is what it answers with, C what can be asked of it.
+type list[R, C, B any] interface {
+	Get(context.Context, *C) (R, error)
+	WithUrl(string) B
+}
+
+// listed reads a list of the SDK's to its end.
+func listed[T any, R page[T], C any, B list[R, C, B]](ctx context.Context, of B, first *C) ([]T, error) {
+	return pages(func(next string) (page[T], error) {
+		if next != "" {
+			return of.WithUrl(next).Get(ctx, nil)
+		}
+		return of.Get(ctx, first)
+	})
+}
 
 // pages reads a list to its end.
 func pages[T any](get func(next string) (page[T], error)) ([]T, error) {

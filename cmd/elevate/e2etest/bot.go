@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -180,6 +181,20 @@ func (b *Bot) Address() string {
 		}
 	}
 	return ""
+}
+
+// Metrics is what the running process tells of itself; empty where it does not answer.
+func (b *Bot) Metrics() string {
+	res, err := http.Get("http://" + b.Address() + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
 }
 
 // journal collects what a process writes.

@@ -74,7 +74,7 @@ func NewMetrics(b Build) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(m.lateness, m.decisions, m.limited, m.forged, m.acks, m.calls, m.open, info,
-		m.sweeps.failures, m.sweeps.found, m.sweeps.missing, m.sweeps.standing, m.sweeps.ages,
+		m.sweeps.failures, m.sweeps.found, m.sweeps.missing, m.sweeps.prompted, m.sweeps.standing, m.sweeps.watching, m.sweeps.ages,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

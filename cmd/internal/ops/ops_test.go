@@ -225,6 +225,8 @@ func TestNilMetricsMeasureNothing(t *testing.T) {
 	m.SweepFound("demo", true)
 	m.SweepMissed("demo")
 	m.Standing("demo", "vpn", 1)
+	m.SweepPrompted("demo")
+	m.Watching("demo", true)
 	m.SweptElsewhere("demo")
 }
 

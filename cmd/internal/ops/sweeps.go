@@ -13,9 +13,9 @@ import (
 // sweeps are the figures of the comparison of targets with grants. Only the replica that sweeps a connector has its age
 // and its standing access.
 type sweeps struct {
-	failures, found, missing *prometheus.CounterVec
-	standing                 *prometheus.GaugeVec
-	ages                     *ages
+	failures, found, missing, prompted *prometheus.CounterVec
+	standing, watching                 *prometheus.GaugeVec
+	ages                               *ages
 }
 
 func newSweeps() sweeps {
@@ -26,7 +26,12 @@ func newSweeps() sweeps {
 		failures: counter("elevate_sweep_errors_total", "Questions to a target who holds a role that were not answered.", "connector"),
 		found: counter("elevate_sweep_found_total",
 			"Access of ours without a live grant that was found and is taken away; again where it had been reported gone.", "connector", "again"),
-		missing: counter("elevate_sweep_missing_total", "Live grants whose access the target does not list.", "connector"),
+		missing:  counter("elevate_sweep_missing_total", "Live grants whose access the target does not list.", "connector"),
+		prompted: counter("elevate_sweep_prompted_total", "Looks at a target because it told of a change.", "connector"),
+		watching: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "elevate_sweep_watching",
+			Help: "Whether the target is heard when something changes there: 1, or 0 while it cannot be. Absent for targets that do not tell.",
+		}, []string{"connector"}),
 		standing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "elevate_standing_access",
 			Help: "Holders of a role by nothing that Elevate gave.",
@@ -97,12 +102,32 @@ func (m *Metrics) Standing(connector string, role access.RoleID, holders int) {
 	}
 }
 
+// SweepPrompted counts a look at a target because it told of a change.
+func (m *Metrics) SweepPrompted(connector string) {
+	if m != nil {
+		m.prompted.WithLabelValues(connector).Inc()
+	}
+}
+
+// Watching records whether a connector hears of changes.
+func (m *Metrics) Watching(connector string, hears bool) {
+	if m == nil {
+		return
+	}
+	value := 0.0
+	if hears {
+		value = 1
+	}
+	m.watching.WithLabelValues(connector).Set(value)
+}
+
 // SweptElsewhere takes back the figures that another replica gives from now on.
 func (m *Metrics) SweptElsewhere(connector string) {
 	if m == nil {
 		return
 	}
 	m.standing.DeletePartialMatch(prometheus.Labels{"connector": connector})
+	m.watching.DeleteLabelValues(connector)
 	m.ages.mu.Lock()
 	defer m.ages.mu.Unlock()
 	delete(m.ages.swept, connector)

@@ -2,11 +2,13 @@ package sambatest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
 )
 
 // entry adds to what a search found what a controller with the feature would say.
@@ -17,6 +19,13 @@ func (p *passage) entry(message *ber.Packet) *ber.Packet {
 	if f.ranges > 0 {
 		for _, a := range message.Children[1].Children[1].Children {
 			cut(a, f.ranges)
+		}
+	}
+	if f.silent {
+		for _, a := range message.Children[1].Children[1].Children {
+			if values := a.Children[1]; strings.EqualFold(text(a.Children[0]), "supportedControl") {
+				values.Children = slices.DeleteFunc(values.Children, func(v *ber.Packet) bool { return text(v) == ldap.ControlTypeMicrosoftNotification })
+			}
 		}
 	}
 	if !f.expiring {

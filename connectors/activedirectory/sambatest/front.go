@@ -33,6 +33,7 @@ type Front struct {
 	forget   bool             // memberships are kept, their ends are not
 	lie      bool             // removals are confirmed and not done
 	hang     bool             // nothing is answered
+	silent   bool             // it does not offer to tell of changes
 	ranges   int              // most values of an attribute in one answer; 0: all
 	instead  int64            // result code of the next change, which is not done; 0: none
 	before   func()           // called once, before the next change is passed on
@@ -90,6 +91,9 @@ func (f *Front) ForgetEnds() { f.set(func() { f.forget = true }) }
 
 // Hang has nothing be answered.
 func (f *Front) Hang() { f.set(func() { f.hang = true }) }
+
+// Silent has it not offer to tell of changes.
+func (f *Front) Silent() { f.set(func() { f.silent = true }) }
 
 // Ranges has attributes be answered in parts of n values, as Active Directory does from 1,500 on.
 func (f *Front) Ranges(n int) { f.set(func() { f.ranges = n }) }
