@@ -325,7 +325,12 @@ func refusal(kind error, code, format string, args ...any) *access.Refusal {
 	return &access.Refusal{Kind: kind, Code: code, Field: "code", Text: fmt.Sprintf(format, args...)}
 }
 
+// unavailable refuses because of something that could not be asked. What has been refused already stays so.
 func unavailable(err error) *access.Refusal {
+	var refused *access.Refusal
+	if errors.As(err, &refused) {
+		return refused
+	}
 	return &access.Refusal{Kind: access.ErrUnavailable, Code: "factor_unavailable", Err: err,
 		Text: "The second factor could not be checked, so nothing was done. Try again in a minute."}
 }

@@ -62,7 +62,8 @@ type Tenant struct {
 	permissions []string
 	issued      int
 	people      map[string]*person
-	groups      map[string]map[string]bool // members
+	groups      map[string]map[string]bool // members that are people
+	inside      map[string][]string        // groups that are members, by the group
 	rules       map[Right]Rules            // scope empty: a role's settings are for all scopes
 	assigned    []*assignment
 	requests    []*request
@@ -78,6 +79,9 @@ type Tenant struct {
 }
 
 type person struct {
+	name, mail string
+	guest      bool
+	manager    string
 	disabled   bool
 	generation int // of sign-ins; those of an earlier one have ended
 }
@@ -86,7 +90,7 @@ type person struct {
 func New(t T) *Tenant {
 	t.Helper()
 	f := &Tenant{
-		people: map[string]*person{}, groups: map[string]map[string]bool{}, rules: map[Right]Rules{},
+		people: map[string]*person{}, groups: map[string]map[string]bool{}, inside: map[string][]string{}, rules: map[Right]Rules{},
 		eligible: map[Right][]string{}, past: map[Right][]string{},
 		permissions: []string{"User.Read.All", "RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagementPolicy.Read.Directory",
 			"PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup", "RoleManagementPolicy.Read.AzureADGroup", "GroupMember.ReadWrite.All",
