@@ -238,7 +238,7 @@ func (s *Service) Approvers(ctx context.Context, rec *access.Record) ([]access.P
 // approvers lists who may approve a stage. Where the stage needs the requester's manager and there is none, unmanaged says
 // why.
 func (s *Service) approvers(ctx context.Context, rec *access.Record, stage int) (able []access.Person, unmanaged *access.Refusal, err error) {
-	people, err := s.cfg.Directory.People(ctx)
+	people, err := s.everybody(ctx)
 	if err != nil {
 		return nil, nil, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
 			Text: "The directory could not be asked who may approve this, so nothing was done. Try again in a minute."}

@@ -159,3 +159,26 @@ func TestABarredApproverDecidesNothing(t *testing.T) {
 	d.change(func() { d.barred["lea"] = false })
 	w.approve("lea", rec.ID)
 }
+
+// TestAnAlarmFindsItsPeopleWhileTheDirectoryIsAway: what keeps it from answering may be what the alarm is about.
+func TestAnAlarmFindsItsPeopleWhileTheDirectoryIsAway(t *testing.T) {
+	t.Parallel()
+	w, d := newManaged(t)
+	w.people.fail(errors.New("503"))
+	if who, err := w.service.Administrators(t.Context()); err == nil {
+		t.Errorf("%v, whom nobody has named", who)
+	}
+	w.people.fail(nil)
+	w.submit("ana", "db-admin")
+	w.people.fail(errors.New("503"))
+	for range 2 {
+		if who, err := w.service.Administrators(t.Context()); err != nil || len(who) != 1 || who[0].ID != "root" {
+			t.Errorf("%v, %v", who, err)
+		}
+	}
+	w.people.fail(nil)
+	d.people.set(access.Person{ID: "root"}) // is none any more
+	if who, err := w.service.Administrators(t.Context()); err != nil || len(who) != 0 {
+		t.Errorf("%v, %v", who, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"elevate/connectors"
@@ -63,6 +64,8 @@ type Service struct {
 	catalogue catalogue
 	now       func() time.Time
 	log       *slog.Logger
+	// administered are those who were administrators when the directory was last asked about everybody.
+	administered atomic.Pointer[[]access.Person]
 }
 
 // New checks the configuration and makes a Service.
