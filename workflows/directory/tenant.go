@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"elevate/workflows/access"
+	"elevate/workflows/policy"
 )
 
 // Tenant is a directory outside, Microsoft Entra ID, that people have accounts in. Errors: access.ErrNotFound (wrapped)
@@ -136,7 +137,16 @@ func (t *tenant) admitted(ctx context.Context, id string) (access.Person, error)
 
 // person is a user as somebody who is in the tenant alone.
 func person(u access.User) access.Person {
-	return access.Person{ID: access.PersonID(u.ID), Name: u.Name, Email: u.Email, Kind: access.Human}
+	return access.Person{ID: access.PersonID(u.ID), Name: called(u), Email: policy.CleanText(u.Email), Kind: access.Human}
+}
+
+// longestName bounds names, in characters. Entra takes 256.
+const longestName = 100
+
+// called is somebody's name at Entra as it may stand in a sentence: people change what they are called there.
+func called(u access.User) string {
+	name := []rune(policy.CleanText(u.Name))
+	return string(name[:min(len(name), longestName)])
 }
 
 // comer is whoever a chat account of the tenant belongs to. Which account it is, is certain without asking; where the
@@ -328,8 +338,8 @@ func (l *Live) manages(ctx context.Context, of access.Person, manager string) (a
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		name := manager
-		if u, err := l.tenant.user(ctx, manager); err == nil && u.Name != "" {
-			name = u.Name
+		if u, err := l.tenant.user(ctx, manager); err == nil {
+			name = cmp.Or(called(u), manager)
 		}
 		return "", unmanaged("The manager of %s in Entra is %s, who is nobody in Elevate's directory. An administrator can add them.", who(of), name)
 	case errors.As(err, &refused):

@@ -365,6 +365,23 @@ func TestManagersAreThoseOfTheTenant(t *testing.T) {
 	}
 }
 
+// TestNamesOfTheTenantStandInOneLine: whoever may change their name there forges nothing with it.
+func TestNamesOfTheTenantStandInOneLine(t *testing.T) {
+	t.Parallel()
+	w, e := tenanted(t, nil)
+	e.change(4, func(u *access.User) { u.Name = "Dora\n\u202eApproved" + strings.Repeat("x", 300) })
+	e.change(3, func(u *access.User) { u.Name = "Chris\u200b" })
+	e.managers[object(1)] = object(3)
+	p, err := w.Person(t.Context(), access.PersonID(object(4)))
+	if err != nil || !strings.HasPrefix(p.Name, "Dora Approvedxxx") || len(p.Name) != 100 {
+		t.Errorf("%q, %v", p.Name, err)
+	}
+	var refused *access.Refusal
+	if _, err := w.Manager(t.Context(), "ana"); !errors.As(err, &refused) || !strings.Contains(refused.Text, "is Chris, who") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestManyWhoActAtOnceAskTheTenantOnce(t *testing.T) {
 	t.Parallel()
 	w, e := tenanted(t, nil)
