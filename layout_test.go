@@ -35,7 +35,7 @@ func directions() []direction {
 		{"workflows/access", nil},
 		{"workflows/policy", []string{"workflows/access"}},
 		{"workflows/audit", []string{"workflows/access"}},
-		{"workflows/directory", []string{"workflows/access"}},
+		{"workflows/directory", []string{"workflows/access", "workflows/policy"}},
 		{"workflows/seal", []string{"workflows/access"}},
 		{"workflows/factor", []string{"workflows/access", "workflows/audit", "workflows/seal"}},
 		{"workflows", []string{"workflows/access", "workflows/policy", "workflows/audit", "connectors"}},

@@ -151,12 +151,49 @@ func (s *Service) approval(ctx context.Context, rec *access.Record, now time.Tim
 			return nil, asRefusal(err)
 		}
 	}
+	unmanaged := s.manage(ctx, pol, &requester, beneficiary)
 	return func(approver access.Person, stage int) *access.Refusal {
-		if err := pol.MayApprove(stage, approver, requester, beneficiary, rec.Role, asked(&rec.Request, now)); err != nil {
-			return asRefusal(err)
+		err := pol.MayApprove(stage, approver, requester, beneficiary, rec.Role, asked(&rec.Request, now))
+		if err == nil {
+			return nil
 		}
-		return nil
+		refusal := asRefusal(err)
+		if refusal.Code == policy.CodeNoManager && unmanaged != nil {
+			return unmanaged
+		}
+		return refusal
 	}, nil
+}
+
+// manage fills in whom the requester reports to, where the policy has the manager decide. The refusal says why there is
+// nobody; it is for whoever depends on that alone, since a rule may let others decide, too. A manager who would get the
+// access cannot decide on it, and is none.
+func (s *Service) manage(ctx context.Context, pol *policy.Policy, requester *access.Person, beneficiary access.Person) *access.Refusal {
+	asks := false
+	for i := range pol.Stages() {
+		asks = asks || pol.AsksManager(i)
+	}
+	knows, ok := s.cfg.Directory.(Managers)
+	if !asks || !ok {
+		return nil
+	}
+	id, err := knows.Manager(ctx, requester.ID)
+	if err == nil && id == beneficiary.ID {
+		err = &access.Refusal{Kind: access.ErrNotAllowed, Code: policy.CodeNoManager,
+			Text: fmt.Sprintf("The manager of %s is %s, who would get this access.", requester.DisplayName(), beneficiary.DisplayName())}
+	}
+	var refused *access.Refusal
+	switch {
+	case err == nil:
+		requester.Manager = id
+		return nil
+	case errors.As(err, &refused):
+		said := *refused
+		said.Text = fmt.Sprintf("Policy “%s” has the manager decide. %s", pol.Name(), refused.Text)
+		return &said
+	}
+	return &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
+		Text: fmt.Sprintf("The directory could not be asked who manages %s, so nothing was done. Try again in a minute.", requester.DisplayName())}
 }
 
 // governing is the policy that a record's decisions follow. A policy that asks for other approvals than those the
@@ -185,7 +222,7 @@ func (s *Service) Approvers(ctx context.Context, rec *access.Record) ([]access.P
 	if rec.State != access.Pending || rec.Auto {
 		return nil, nil
 	}
-	able, err := s.approvers(ctx, rec, rec.Stage)
+	able, _, err := s.approvers(ctx, rec, rec.Stage)
 	if err != nil {
 		return nil, err
 	}
@@ -198,32 +235,34 @@ func (s *Service) Approvers(ctx context.Context, rec *access.Record) ([]access.P
 	return left, nil
 }
 
-// approvers lists who may approve a stage.
-func (s *Service) approvers(ctx context.Context, rec *access.Record, stage int) ([]access.Person, error) {
-	people, err := s.cfg.Directory.People(ctx)
+// approvers lists who may approve a stage. Where the stage needs the requester's manager and there is none, unmanaged says
+// why.
+func (s *Service) approvers(ctx context.Context, rec *access.Record, stage int) (able []access.Person, unmanaged *access.Refusal, err error) {
+	people, err := s.everybody(ctx)
 	if err != nil {
-		return nil, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
+		return nil, nil, &access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
 			Text: "The directory could not be asked who may approve this, so nothing was done. Try again in a minute."}
 	}
 	mayApprove, refusal := s.approval(ctx, rec, s.now())
 	switch {
 	case refusal == nil:
 	case errors.Is(refusal, access.ErrNotAllowed): // whoever asked has left: nobody may approve it
-		return nil, nil
+		return nil, nil, nil
 	default:
-		return nil, refusal
+		return nil, nil, refusal
 	}
-	var able []access.Person
 	for _, p := range people {
 		refusal := mayApprove(p, stage)
 		switch {
 		case refusal == nil:
 			able = append(able, p)
 		case !errors.Is(refusal, access.ErrNotAllowed):
-			return nil, refusal
+			return nil, nil, refusal
+		case refusal.Code == policy.CodeNoManager:
+			unmanaged = refusal
 		}
 	}
-	return able, nil
+	return able, unmanaged, nil
 }
 
 // settled says who settled a request that is no longer pending, and when.

@@ -6,8 +6,9 @@ import (
 	"elevate/workflows/access"
 )
 
-// Directory knows people. Errors: access.ErrNotFound (wrapped) where there is none or more than one; anything else
-// means that it could not be asked, and the answer is no.
+// Directory knows people. Errors: access.ErrNotFound (wrapped) where there is none or more than one; an *access.Refusal
+// where somebody is known and may do nothing, such as who has left; anything else means that it could not be asked, and
+// the answer is no.
 type Directory interface {
 	// Person finds somebody by id, with the groups as they are now.
 	Person(ctx context.Context, id access.PersonID) (access.Person, error)
@@ -25,6 +26,13 @@ type Roll interface {
 	// Known finds somebody by id; AllKnown lists everybody, by id. Their groups may be incomplete.
 	Known(ctx context.Context, id access.PersonID) (access.Person, error)
 	AllKnown(ctx context.Context) ([]access.Person, error)
+}
+
+// Managers is a directory that knows who manages whom.
+type Managers interface {
+	// Manager is the person that somebody reports to. An *access.Refusal of the kind access.ErrNotAllowed says why there is
+	// none who could decide anything; other errors are those of Directory.
+	Manager(ctx context.Context, id access.PersonID) (access.PersonID, error)
 }
 
 // Known finds somebody by id, without their groups where those are kept elsewhere.

@@ -15,15 +15,48 @@ func (s *Service) oversees(p access.Person) bool {
 	return s.cfg.Administrator(p) || s.cfg.Auditor(p)
 }
 
-// Administrators lists the people who are administrators now, by id.
+// Administrators lists the people who are administrators now, by id, for them to be told something. While the directory
+// cannot be asked, they are those who were it last, and those who are it by what is known without asking: what keeps the
+// directory from answering may be what an alarm is about.
 func (s *Service) Administrators(ctx context.Context) ([]access.Person, error) {
-	people, err := s.cfg.Directory.People(ctx)
-	if err != nil {
+	people, err := s.everybody(ctx)
+	if err == nil {
+		return s.administrators(people), nil
+	}
+	var left []access.Person
+	if last := s.administered.Load(); last != nil {
+		left = slices.Clone(*last)
+	}
+	known, knownErr := allKnown(ctx, s.cfg.Directory)
+	if knownErr == nil {
+		for _, p := range s.administrators(known) {
+			if !slices.ContainsFunc(left, func(q access.Person) bool { return q.ID == p.ID }) {
+				left = append(left, p)
+			}
+		}
+	}
+	if len(left) == 0 {
 		return nil, fmt.Errorf("list administrators: %w", err)
 	}
+	s.log.WarnContext(ctx, "the directory could not be asked who the administrators are; those who were it last are told", "err", err)
+	return left, nil
+}
+
+// everybody asks the directory who there is, and remembers who of them is an administrator.
+func (s *Service) everybody(ctx context.Context) ([]access.Person, error) {
+	people, err := s.cfg.Directory.People(ctx)
+	if err == nil {
+		last := s.administrators(people)
+		s.administered.Store(&last)
+	}
+	return people, err
+}
+
+// administrators are those among people, by id.
+func (s *Service) administrators(people []access.Person) []access.Person {
 	people = slices.DeleteFunc(slices.Clone(people), func(p access.Person) bool { return !s.cfg.Administrator(p) })
 	slices.SortFunc(people, func(a, b access.Person) int { return cmp.Compare(a.ID, b.ID) })
-	return people, nil
+	return people
 }
 
 // Request loads a request that the person may see: their own, one they may decide or end, or any for administrators

@@ -315,7 +315,10 @@ func (r *Runner) bookkeep(ctx context.Context, c Claim) (Transition, error) {
 // autoApprove approves by the policy's own word, asked again now.
 func (r *Runner) autoApprove(ctx context.Context, rec *access.Record, now time.Time) (Transition, error) {
 	holder, err := r.s.person(ctx, rec.Person)
-	if err != nil {
+	switch {
+	case errors.Is(err, access.ErrNotAllowed):
+		return r.s.cancel(rec, access.BySystem(), noLonger(rec, err))
+	case err != nil:
 		return Transition{}, err
 	}
 	pol := r.s.cfg.Policies.For(rec.Role.ID)
@@ -355,7 +358,7 @@ func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (
 	}
 	_, pol, refusal := r.s.role(rec.Role.ID)
 	if err != nil || refusal != nil || pol.Eligible(holder, rec.Role, asked(&rec.Request, now)) != nil {
-		return r.s.cancel(rec, access.BySystem(), fmt.Sprintf("%s may no longer hold this role", rec.Person))
+		return r.s.cancel(rec, access.BySystem(), noLonger(rec, err))
 	}
 	if err := r.ready(ctx); err != nil {
 		return Transition{}, err
@@ -368,6 +371,16 @@ func (r *Runner) start(ctx context.Context, rec *access.Record, now time.Time) (
 	t.until(now.Add(rec.Duration), r.s.cfg.OverdueAfter)
 	t.detail(map[string]string{"ends_at": stamp(t.Record.EndsAt)})
 	return t, nil
+}
+
+// noLonger says that whoever was to hold a role may not any more, and why where the directory has said so.
+func noLonger(rec *access.Record, err error) string {
+	text := fmt.Sprintf("%s may no longer hold this role", rec.Person)
+	var refused *access.Refusal
+	if errors.As(err, &refused) {
+		text += ": " + refused.Text
+	}
+	return text
 }
 
 // ready tells why nothing may be activated now, or nil. It is asked before arming, and again before the target is

@@ -193,9 +193,12 @@ func (s *Service) route(ctx context.Context, rec *access.Record, pol *policy.Pol
 			Text: fmt.Sprintf("The policy %q approves this request neither by itself nor by anybody. Ask an administrator.", pol.Name())}
 	}
 	for i, stage := range rec.Stages {
-		able, err := s.approvers(ctx, rec, i)
+		able, unmanaged, err := s.approvers(ctx, rec, i)
 		if err != nil {
 			return err
+		}
+		if len(able) < stage.Count && unmanaged != nil {
+			return &access.Refusal{Kind: access.ErrNotAllowed, Code: unmanaged.Code, Field: "role", Text: "Nobody could approve this. " + unmanaged.Text}
 		}
 		if len(able) < stage.Count {
 			return &access.Refusal{Kind: access.ErrNotAllowed, Code: "too_few_approvers", Field: "role",

@@ -118,7 +118,10 @@ type caller struct {
 func (a *API) identify(r *http.Request, t token) (caller, error) {
 	who := caller{token: t, actor: access.Actor{Person: t.person, Via: "api", Account: t.name, Address: address(r)}}
 	p, err := a.cfg.Directory.Person(r.Context(), t.person)
+	var refused *access.Refusal
 	switch {
+	case errors.As(err, &refused):
+		return who, refused
 	case errors.Is(err, access.ErrNotFound):
 		return who, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
 			Text: "The person whom this token belongs to is not in Elevate's directory. Ask an administrator to add them, or for another token."}

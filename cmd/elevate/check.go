@@ -29,7 +29,7 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, and with --online everything it names",
-		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack, Teams and
+		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack, Teams, Entra and
 every connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
 
 Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wrong usage.`,
@@ -50,6 +50,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 			c.slack(cmd.Context(), cfg)
 			c.teams(cmd.Context(), cfg)
 			c.oidc(cmd.Context(), cfg)
+			c.entra(cmd.Context(), cfg)
 			c.connectors(cmd.Context(), cfg, made)
 			if c.problems > 0 {
 				return errReported
@@ -58,7 +59,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 		},
 	}
 	configFlag(cmd, &path)
-	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack, Teams and the targets too")
+	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack, Teams, Entra and the targets too")
 	return cmd
 }
 

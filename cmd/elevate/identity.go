@@ -44,6 +44,9 @@ func (a *app) openPeople() (err error) {
 			c.Emails[slack.Name] = a.accounts
 		}
 	}
+	if err := askEntra(a.cfg, &c); err != nil {
+		return err
+	}
 	live, err := directory.Open(c)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"elevate/cmd/internal/config"
 	"elevate/connectors"
+	"elevate/connectors/entra"
 )
 
 // load reads and checks the configuration, and makes its connectors, without asking anybody. Problems are written to
@@ -22,6 +23,10 @@ func load(path string, out io.Writer) (*config.Config, map[string]connectors.Con
 	}
 	made, more := cfg.Connect(connectorTypes())
 	problems = append(problems, more...)
+	problems = append(problems, cfg.ConnectEntra(func() error {
+		_, err := entra.NewDirectory(entraConfig(cfg))
+		return err
+	})...)
 	problems.Sort()
 	for _, p := range problems {
 		fmt.Fprintln(out, p)

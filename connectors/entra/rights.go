@@ -35,9 +35,14 @@ func (t token) may(names ...string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(t.roles, n) })
 }
 
+// seeUsers is the permission to see users.
+func seeUsers() permission {
+	return permission{"User.Read.All", []string{"User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}, "to see that an account is a user's, and enabled"}
+}
+
 // needs lists what a connector that is configured so cannot do without, and what it makes use of.
 func (cfg Config) needs() (required, useful []permission) {
-	required = []permission{{"User.Read.All", []string{"User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}, "to see that an account is a user's, and enabled"}}
+	required = []permission{seeUsers()}
 	switch cfg.Gives {
 	case givesRoles:
 		required = append(required,
@@ -66,11 +71,10 @@ func (cfg Config) needs() (required, useful []permission) {
 }
 
 // lacks lists what the application may not do and must.
-func (s *session) lacks() error {
+func (s *session) lacks(required []permission) error {
 	if !s.token.told {
 		return nil // Graph will say
 	}
-	required, _ := s.cfg.needs()
 	var missing []string
 	for _, p := range required {
 		if !s.token.may(append([]string{p.name}, p.covers...)...) {
@@ -86,7 +90,8 @@ func (s *session) lacks() error {
 // Check signs in and lists what the application lacks.
 func (c *Connector) Check(ctx context.Context) error {
 	return c.run(ctx, "check", func(ctx context.Context, s *session) error {
-		if err := s.lacks(); err != nil {
+		required, _ := c.cfg.needs()
+		if err := s.lacks(required); err != nil {
 			return err
 		}
 		return s.knock(ctx)
@@ -139,17 +144,24 @@ func (c *Connector) Surplus(ctx context.Context) ([]string, error) {
 	var out []string
 	err := c.run(ctx, "look for surplus rights", func(_ context.Context, s *session) error {
 		required, useful := c.cfg.needs()
-		for _, name := range slices.Sorted(slices.Values(s.token.roles)) {
-			if !slices.ContainsFunc(append(required, useful...), func(p permission) bool { return p.name == name }) {
-				out = append(out, fmt.Sprintf("the application permission %s; remove it under API permissions", name))
-			}
-		}
+		out = s.token.beyond(append(required, useful...))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// beyond lists what a token carries and nothing makes use of.
+func (t token) beyond(used []permission) []string {
+	var out []string
+	for _, name := range slices.Sorted(slices.Values(t.roles)) {
+		if !slices.ContainsFunc(used, func(p permission) bool { return p.name == name }) {
+			out = append(out, fmt.Sprintf("the application permission %s; remove it under API permissions", name))
+		}
+	}
+	return out
 }
 
 // breakGlass is how many accounts should be Global Administrator for good, whatever happens to Elevate.

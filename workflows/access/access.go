@@ -35,6 +35,8 @@ type Person struct {
 	Groups []string `json:"groups,omitempty"`
 	// Accounts maps a connector's name to the person's account at its target; without an entry the account is the id.
 	Accounts map[string]string `json:"accounts,omitempty"`
+	// Manager is whom the person reports to, where a policy has asked for it; empty: nobody, or nobody asked.
+	Manager PersonID `json:"-"`
 }
 
 // Account is the person's account name at the target behind a connector.

@@ -48,3 +48,13 @@ type Profile struct {
 	Email     string
 	Confirmed bool // the chat has confirmed the address
 }
+
+// User is somebody's account in a directory outside, as it is now.
+type User struct {
+	ID       string // which nobody can change, and no other ever gets
+	Name     string
+	Email    string
+	Disabled bool
+	Guest    bool     // of another organisation
+	Groups   []string // the ids of those it is in, directly or through others, where they were asked for
+}

@@ -20,6 +20,8 @@ type Entry struct {
 	Chats  map[string]string // chat (slack, teams, web) → the account's id there
 	// Subject is what the identity provider calls the person; empty where nobody has written it down.
 	Subject string
+	// Object is the id of the person's account in the tenant; empty: none is looked up.
+	Object string
 }
 
 type account struct{ chat, id string }
@@ -34,6 +36,9 @@ type Directory struct {
 	subjects  map[access.PersonID]string
 	bySubject map[string][]access.PersonID
 	byEmail   map[string][]access.PersonID
+	// objects has people's accounts in the tenant, in small letters; byObject the people of one.
+	objects  map[access.PersonID]string
+	byObject map[string][]access.PersonID
 }
 
 // New makes a directory of entries.
@@ -43,6 +48,7 @@ func New(entries []Entry) *Directory {
 		accounts: map[access.PersonID]map[string]string{},
 		byChat:   map[account][]access.PersonID{},
 		subjects: map[access.PersonID]string{}, bySubject: map[string][]access.PersonID{}, byEmail: map[string][]access.PersonID{},
+		objects: map[access.PersonID]string{}, byObject: map[string][]access.PersonID{},
 	}
 	count := map[access.PersonID]int{}
 	for _, e := range entries {
@@ -61,6 +67,10 @@ func New(entries []Entry) *Directory {
 		d.byID[id] = p
 		d.accounts[id] = map[string]string{}
 		d.identify(p, e.Subject)
+		if object := strings.ToLower(e.Object); object != "" {
+			d.objects[id] = object
+			d.byObject[object] = append(d.byObject[object], id)
+		}
 		for chat, a := range e.Chats {
 			if a != "" {
 				d.accounts[id][chat] = a

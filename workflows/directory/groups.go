@@ -32,11 +32,19 @@ func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, 
 		if !in && g.Usergroup != "" {
 			in = slices.ContainsFunc(l.accountsIn(g.Chat, p.ID, all[p.ID]), func(a string) bool { return members[g.Chat][g.Usergroup][a] })
 		}
-		if in && !slices.Contains(p.Groups, g.Name) {
-			p.Groups = append(p.Groups, g.Name)
+		if in {
+			p = joined(p, g.Name)
 		}
 	}
 	return p, nil
+}
+
+// joined is somebody who is in a group, too.
+func joined(p access.Person, group string) access.Person {
+	if !slices.Contains(p.Groups, group) {
+		p.Groups = append(p.Groups, group)
+	}
+	return p
 }
 
 // usergroups are the accounts in each group of a chat.

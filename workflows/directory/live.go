@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"elevate/workflows/access"
@@ -55,6 +56,8 @@ type Group struct {
 	Chat, Usergroup string
 	// Claim is the group's name in the claims of the identity provider; empty: none.
 	Claim string
+	// Object is the group's id in the tenant; empty: none. Who is in it through other groups is in it.
+	Object string
 }
 
 // Config is what a Live directory is made of.
@@ -73,8 +76,16 @@ type Config struct {
 	// Usergroups are the chats that groups are kept in, by name.
 	Usergroups map[string]Usergroups
 	Groups     []Group
-	Now        func() time.Time // nil: time.Now
-	Logger     *slog.Logger     // nil: discarded
+	// Tenant is where people's accounts are looked up, by Entry.Object. Nil: nowhere.
+	Tenant Tenant
+	// Admits is the id of a group of the tenant whose members are people too, by the ids of their accounts. Empty: none is.
+	Admits string
+	// ObjectChat is the chat whose accounts have the ids of the tenant's; ObjectSubjects says that the identity provider calls
+	// people by those ids.
+	ObjectChat     string
+	ObjectSubjects bool
+	Now            func() time.Time // nil: time.Now
+	Logger         *slog.Logger     // nil: discarded
 }
 
 // Live is the people of the configuration, with the accounts and groups that others know of, as they are now. What cannot
@@ -87,6 +98,7 @@ type Live struct {
 	emails   *kept[access.Profile] // by chat and address
 	members  *kept[usergroups]
 	links    *kept[map[access.PersonID][]access.Link]
+	tenant   *tenant // nil without one
 }
 
 // Open checks the configuration and makes a Live. It asks nobody.
@@ -99,6 +111,11 @@ func Open(cfg Config) (*Live, error) {
 			return nil, fmt.Errorf("directory: group %s is kept in %q, which is not asked", g.Name, g.Chat)
 		}
 	}
+	for _, g := range cfg.Groups {
+		if g.Object != "" && cfg.Tenant == nil {
+			return nil, fmt.Errorf("directory: group %s is kept in a tenant, and there is none", g.Name)
+		}
+	}
 	if cfg.ClaimsFor <= 0 {
 		cfg.ClaimsFor = claimsFor
 	}
@@ -108,18 +125,29 @@ func Open(cfg Config) (*Live, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Live{
+	l := &Live{
 		cfg: cfg, now: cfg.Now, log: cfg.Logger,
 		profiles: keep[access.Profile](wordFresh, accountsMax, cfg.Now),
 		emails:   keep[access.Profile](wordFresh, accountsMax, cfg.Now),
 		members:  keep[usergroups](wordFresh, len(cfg.Usergroups), cfg.Now),
 		links:    keep[map[access.PersonID][]access.Link](linksFresh, 1, cfg.Now),
-	}, nil
+	}
+	if cfg.Tenant != nil {
+		l.tenant = newTenant(cfg)
+	}
+	return l, nil
 }
 
-// Person finds somebody by id, with the groups as they are now.
+// Person finds somebody by id, with the groups as they are now. An *access.Refusal is for who is known and may do nothing:
+// the account in the tenant is disabled, a guest's, or gone.
 func (l *Live) Person(ctx context.Context, id access.PersonID) (access.Person, error) {
 	p, err := l.cfg.People.Person(ctx, id)
+	switch {
+	case err != nil && l.admits(string(id)):
+		p, err = l.tenant.admitted(ctx, string(id))
+	case err == nil && l.tenant != nil:
+		p, err = l.tenant.vouched(ctx, p)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -128,6 +156,9 @@ func (l *Live) Person(ctx context.Context, id access.PersonID) (access.Person, e
 
 // Known finds somebody by id, with the groups of the configuration alone.
 func (l *Live) Known(ctx context.Context, id access.PersonID) (access.Person, error) {
+	if l.admits(string(id)) {
+		return l.tenant.named(ctx, string(id)), nil
+	}
 	return l.cfg.People.Person(ctx, id)
 }
 
@@ -139,6 +170,9 @@ func (l *Live) AllKnown(ctx context.Context) ([]access.Person, error) {
 // People lists everybody, by id.
 func (l *Live) People(ctx context.Context) ([]access.Person, error) {
 	people, err := l.cfg.People.People(ctx)
+	if err == nil && l.tenant != nil {
+		people, err = l.tenant.all(ctx, people)
+	}
 	for i := range people {
 		if err == nil {
 			people[i], err = l.withGroups(ctx, people[i])
@@ -157,6 +191,9 @@ func (l *Live) ByAccount(ctx context.Context, chat, id string) (access.Person, e
 	written := l.cfg.People.byChat[key]
 	if len(written) > 1 {
 		return l.cfg.People.ByAccount(ctx, chat, id)
+	}
+	if len(written) == 0 && key.chat == l.cfg.ObjectChat && l.admits(key.id) {
+		return l.tenant.comer(ctx, key.id)
 	}
 	link, err := l.cfg.Links.Link(ctx, key.chat, key.id)
 	if err != nil {
@@ -185,6 +222,9 @@ func (l *Live) AccountOf(ctx context.Context, id access.PersonID, chat string) (
 	none := fmt.Errorf("person %q has no %s account: %w", id, chat, access.ErrNotFound)
 	if l.cfg.People.accounts[id][chat] != "" {
 		return l.cfg.People.AccountOf(ctx, id, chat)
+	}
+	if chat == l.cfg.ObjectChat && l.admits(string(id)) {
+		return string(id), nil
 	}
 	link, err := l.cfg.Links.LinkOf(ctx, id, chat)
 	if err != nil {
@@ -236,11 +276,17 @@ func (l *Live) ByIdentity(ctx context.Context, id access.Identity) (access.Perso
 	if err != nil {
 		return access.Person{}, err
 	}
+	if l.admits(string(who)) {
+		return l.tenant.admitted(ctx, string(who))
+	}
 	return l.cfg.People.Person(ctx, who)
 }
 
 func (l *Live) identified(id access.Identity) (access.PersonID, error) {
 	people, by := l.cfg.People.bySubject[id.Subject], "subject"
+	if object := strings.ToLower(id.Subject); len(people) == 0 && l.cfg.ObjectSubjects && l.admits(object) {
+		people = []access.PersonID{access.PersonID(object)}
+	}
 	if len(people) == 0 && l.cfg.TrustEmail && id.Email != "" {
 		people, by = l.cfg.People.byEmail[address(id.Email)], "confirmed e-mail address"
 		if len(people) == 1 && l.cfg.People.subjects[people[0]] != "" { // who is another one to the provider

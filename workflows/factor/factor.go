@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -279,10 +280,28 @@ func (f *Factors) refused(ctx context.Context, by access.Actor, stored Stored, v
 	return unavailable(fmt.Errorf("verdict %q of a factor in order", v))
 }
 
+// everybody is who there is, and who is known and may do nothing at present: what is theirs must open when they may again.
+func (f *Factors) everybody(ctx context.Context) ([]access.Person, error) {
+	people, err := f.cfg.Directory.People(ctx)
+	roll, ok := f.cfg.Directory.(interface {
+		AllKnown(ctx context.Context) ([]access.Person, error)
+	})
+	if err != nil || !ok {
+		return people, err
+	}
+	known, err := roll.AllKnown(ctx)
+	for _, p := range known {
+		if !slices.ContainsFunc(people, func(q access.Person) bool { return q.ID == p.ID }) {
+			people = append(people, p)
+		}
+	}
+	return people, err
+}
+
 // Reseal seals anew, with the first key, every seed that another key sealed. left is how many of those whom the
 // directory knows still need an older key.
 func (f *Factors) Reseal(ctx context.Context) (left int, err error) {
-	people, err := f.cfg.Directory.People(ctx)
+	people, err := f.everybody(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("list people: %w", err)
 	}
@@ -325,7 +344,12 @@ func refusal(kind error, code, format string, args ...any) *access.Refusal {
 	return &access.Refusal{Kind: kind, Code: code, Field: "code", Text: fmt.Sprintf(format, args...)}
 }
 
+// unavailable refuses because of something that could not be asked. What has been refused already stays so.
 func unavailable(err error) *access.Refusal {
+	var refused *access.Refusal
+	if errors.As(err, &refused) {
+		return refused
+	}
 	return &access.Refusal{Kind: access.ErrUnavailable, Code: "factor_unavailable", Err: err,
 		Text: "The second factor could not be checked, so nothing was done. Try again in a minute."}
 }

@@ -1,6 +1,7 @@
 package factor_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -189,6 +190,36 @@ func TestANewKeySealsWhatTheOldOneDid(t *testing.T) {
 	if left, err := both.Reseal(t.Context()); err != nil || left != 0 {
 		t.Fatalf("%d left, %v", left, err)
 	}
+	w.pass(time.Minute)
+	w.must(w.with(func(c *factor.Config) { c.Keys = []seal.Key{newer} }).Prove(t.Context(), by("ana"), approving, w.code(seed)))
+}
+
+// barring is a directory in which Ana may do nothing at present.
+type barring struct{ *world }
+
+func (d barring) Person(ctx context.Context, id access.PersonID) (access.Person, error) {
+	if id == "ana" {
+		return access.Person{}, &access.Refusal{Kind: access.ErrNotAllowed, Code: "account_disabled", Text: "ana can do nothing here."}
+	}
+	return d.world.Person(ctx, id)
+}
+
+func (d barring) People(context.Context) ([]access.Person, error) { return nil, nil }
+
+func (d barring) AllKnown(ctx context.Context) ([]access.Person, error) { return d.world.People(ctx) }
+
+// TestWhoMayDoNothingKeepsTheirFactor, sealed anew with the others', and is told why nothing can be done with it.
+func TestWhoMayDoNothingKeepsTheirFactor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seed := w.enrolled("ana", "root", access.Secret{})
+	newer := key("k2", "fedcba9876543210fedcba9876543210")
+	barred := w.with(func(c *factor.Config) { c.Keys, c.Directory = append([]seal.Key{newer}, c.Keys...), barring{w} })
+	if left, err := barred.Reseal(t.Context()); err != nil || left != 0 {
+		t.Fatalf("%d left, %v", left, err)
+	}
+	_, err := barred.Reset(t.Context(), by("root"), "ana", access.Secret{})
+	w.refused("of one who may do nothing", err, "account_disabled")
 	w.pass(time.Minute)
 	w.must(w.with(func(c *factor.Config) { c.Keys = []seal.Key{newer} }).Prove(t.Context(), by("ana"), approving, w.code(seed)))
 }

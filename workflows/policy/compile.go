@@ -34,6 +34,9 @@ func (s *Set) Channel(policy, chat string) string {
 	return s.policies[i].rule.Channel[chat]
 }
 
+// AsksManager tells whether a stage of a rule, by their places in the file, depends on who manages the requester.
+func (s *Set) AsksManager(rule, stage int) bool { return s.policies[rule].AsksManager(stage) }
+
 // Hash identifies the rules as they were written: equal hashes, equal rules in equal order.
 func (s *Set) Hash() string { return s.hash }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -51,6 +52,11 @@ func (p *Policy) StepUp() access.StepUp {
 	return access.StepUp{Request: p.rule.StepUp.Request, Approve: p.rule.StepUp.Approve}
 }
 
+// AsksManager tells whether a stage depends on who manages the requester.
+func (p *Policy) AsksManager(stage int) bool {
+	return stage >= 0 && stage < len(p.by) && p.by[stage].facts.readsManager
+}
+
 // RemindAfter is when, from the start of a stage, its approvers are reminded; zero: they are not.
 func (p *Policy) RemindAfter(stage int) time.Duration {
 	if stage < 0 || stage >= len(p.rule.Approve) {
@@ -75,6 +81,7 @@ const (
 	CodeService       = "service_account"
 	CodeNotApprover   = "not_approver"
 	CodeNoStage       = "no_stage"
+	CodeNoManager     = "no_manager"
 )
 
 // Eligible tells whether the person may hold the role that way: nil, or an *access.Refusal.
@@ -121,6 +128,8 @@ func (p *Policy) MayApprove(stage int, approver, requester, beneficiary access.P
 	}
 	ok, err := p.by[stage].holds(vars{person: &approver, requester: &requester, role: &role, request: &ask})
 	switch {
+	case errors.Is(err, errNoManager):
+		return refuse(access.ErrNotAllowed, CodeNoManager, "Policy “%s” has the manager of %s decide, and there is none.", p.rule.Name, requester.DisplayName())
 	case err != nil:
 		return p.failed(fmt.Sprintf("approve[%d].by", stage), err)
 	case !ok:

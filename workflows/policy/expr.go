@@ -135,7 +135,8 @@ func (s scope) reword(message string) string {
 	case strings.HasPrefix(message, "undeclared reference to '"):
 		return message + "; this expression sees " + strings.Join(s.sees, ", ")
 	case strings.HasPrefix(message, "undefined field '"):
-		return fmt.Sprintf("%s; person has %s, role has %s, request has %s", message, strings.Join(s.shapes[personType].names(), ", "),
+		return fmt.Sprintf("%s; person has %s (requester manager, too), role has %s, request has %s", message,
+			strings.TrimSuffix(strings.Join(s.shapes[personType].names(), ", "), ", manager"),
 			strings.Join(s.shapes[roleType].names(), ", "), strings.Join(s.shapes[requestType].names(), ", "))
 	}
 	switch message {

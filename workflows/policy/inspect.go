@@ -16,7 +16,9 @@ type facts struct {
 	labels     []string // constant labels of role that it reads or tests for
 	readsKind  bool     // it reads person.kind
 	readsStart bool     // it reads request.start, weekday or hour
-	faults     []string // constants that cannot be what was meant
+	// readsManager tells that it reads requester.manager, or tests for it.
+	readsManager bool
+	faults       []string // constants that cannot be what was meant
 }
 
 var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
@@ -29,6 +31,10 @@ func inspect(a *ast.AST) facts {
 			f.readsKind = true
 		case isField(e, "request", "start"), isField(e, "request", "weekday"), isField(e, "request", "hour"):
 			f.readsStart = true
+		case isField(e, "requester", "manager"):
+			f.readsManager = true
+		case isField(e, "person", "manager"):
+			f.faults = append(f.faults, "reads person.manager, and a manager is known of the requester alone: write person.id == requester.manager")
 		}
 		if name, ok := labelRead(e); ok && name != "" {
 			f.labels = append(f.labels, name)

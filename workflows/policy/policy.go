@@ -4,7 +4,9 @@
 //
 // # What expressions see
 //
-// person and requester have id, name, email, kind ("human" or "service") and groups. role has id, title, connector,
+// person and requester have id, name, email, kind ("human" or "service") and groups, and requester has manager: the id of
+// the person whom the requester reports to, as in person.id == requester.manager. Where there is none, reading it is a
+// failure, and has(requester.manager) is false. role has id, title, connector,
 // labels (string to string) and target (as written in the configuration). request has duration, justification, ticket,
 // start, weekday ("monday" to "sunday") and hour (0 to 23), the last two in UTC; for office hours elsewhere write
 // request.start.getHours("Europe/Lisbon"), and getDayOfWeek, which counts from 0 for Sunday.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -25,11 +26,13 @@ type field struct {
 	name string
 	typ  *cel.Type
 	get  func(any) any
+	// required is the failure of reading the field where it is empty; nil: that is no failure.
+	required error
 }
 
 // read makes a field of a getter on the domain's type.
 func read[T any](name string, typ *cel.Type, get func(T) any) field {
-	return field{name, typ, func(v any) any { return get(v.(T)) }}
+	return field{name: name, typ: typ, get: func(v any) any { return get(v.(T)) }}
 }
 
 // shapes are the types that expressions know, by CEL's name for them.
@@ -56,6 +59,7 @@ func newShapes() shapes {
 				read("email", cel.StringType, func(v p) any { return v.Email }),
 				read("kind", cel.StringType, func(v p) any { return kindOf(v) }),
 				read("groups", texts, func(v p) any { return v.Groups }),
+				managerField(),
 			},
 			same: func(a, b any) bool { return a.(p).ID == b.(p).ID },
 		},
@@ -83,6 +87,15 @@ func newShapes() shapes {
 			same: func(a, b any) bool { return a.(Ask) == b.(Ask) },
 		},
 	}
+}
+
+// errNoManager is what reading a manager gives where there is none. Empty would match too much: another who has none.
+var errNoManager = errors.New("the requester has no manager")
+
+func managerField() field {
+	f := read("manager", cel.StringType, func(v access.Person) any { return string(v.Manager) })
+	f.required = errNoManager
+	return f
 }
 
 func kindOf(p access.Person) string {
@@ -124,11 +137,17 @@ func (p provider) FindStructFieldType(name, wanted string) (*types.FieldType, bo
 	if i < 0 {
 		return nil, false
 	}
-	get := s.fields[i].get
+	f := s.fields[i]
+	isSet := func(v any) bool { return !reflect.ValueOf(f.get(v)).IsZero() }
 	return &types.FieldType{
-		Type:    s.fields[i].typ,
-		IsSet:   func(v any) bool { return !reflect.ValueOf(get(v)).IsZero() },
-		GetFrom: func(v any) (any, error) { return get(v), nil },
+		Type:  f.typ,
+		IsSet: isSet,
+		GetFrom: func(v any) (any, error) {
+			if f.required != nil && !isSet(v) {
+				return nil, f.required
+			}
+			return f.get(v), nil
+		},
 	}, true
 }
 

@@ -35,6 +35,7 @@ func (c *checker) check() {
 	c.checkTokens()
 	c.checkRoles()
 	c.checkPolicies()
+	c.checkEntra()
 	c.checkDigest()
 	c.Administrator = c.selector("administrators", c.Administrators)
 	c.checkSecrets()

@@ -59,7 +59,7 @@ func (c *checker) checkPeople() {
 		return strings.ToLower(p.Email)
 	})
 	c.checkShared("slack", linked, func(p Person) string { return p.Slack })
-	c.checkShared("teams", linked, func(p Person) string { return strings.ToLower(p.Teams) })
+	c.checkShared("teams", linked, func(p Person) string { return strings.ToLower(c.teamsAccount(p)) })
 	c.checkShared("web", linked, func(p Person) string { return p.Web })
 	c.checkAccounts()
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Slack      *Slack `yaml:"slack"` // nil: no Slack
 	Teams      *Teams `yaml:"teams"` // nil: no Teams
 	OIDC       *OIDC  `yaml:"oidc"`  // nil: nobody signs in
+	Entra      *Entra `yaml:"entra"` // nil: no tenant is asked about people
 	API        API
 	People     []Person
 	Groups     map[string]Group // that are kept elsewhere
@@ -138,6 +139,8 @@ type Person struct {
 	Slack, Teams, Web string
 	// OIDC is what the identity provider calls the person, in the claim oidc.subject_claim.
 	OIDC string
+	// Entra is the object id of the person's account in the tenant of entra.
+	Entra string
 }
 
 func (p Person) person() access.Person {
@@ -224,13 +227,16 @@ func Parse(name string, text []byte, env func(string) (string, bool), chats ...s
 }
 
 // Directory is the people of the file.
-func (c *Config) Directory() *directory.Directory {
+func (c *Config) Directory() *directory.Directory { return directory.New(c.Accounts()) }
+
+// Accounts are the people of the file with what else they are called.
+func (c *Config) Accounts() []directory.Entry {
 	entries := make([]directory.Entry, len(c.People))
 	for i, p := range c.People {
 		entries[i] = directory.Entry{
 			Person: p.person(),
-			Chats:  map[string]string{"slack": p.Slack, "teams": p.Teams, "web": p.Web}, Subject: c.subject(p),
+			Chats:  map[string]string{"slack": p.Slack, "teams": c.teamsAccount(p), "web": p.Web}, Subject: c.subject(p), Object: c.object(p),
 		}
 	}
-	return directory.New(entries)
+	return entries
 }

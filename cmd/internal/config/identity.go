@@ -33,6 +33,7 @@ type OIDC struct {
 type Group struct {
 	SlackUsergroup string // the id of a user group: S…
 	OIDC           string // the group's name among the claims
+	Entra          string // the group's object id in the tenant of entra; whoever is in it through other groups is in it
 }
 
 var usergroupID = regexp.MustCompile(`^S[A-Z0-9]+$`)
@@ -92,7 +93,7 @@ func (c *checker) checkOIDC(o *OIDC) {
 	o.GroupsFor = cmp.Or(o.GroupsFor, 24*time.Hour)
 	if o.TrustEmail {
 		c.warning(at.key("trust_email"), "lets whoever can have the provider confirm an address be the person who has it: where you can, write what the provider calls each person into people[].oidc")
-	} else if !slices.ContainsFunc(c.People, func(p Person) bool { return c.subject(p) != "" }) {
+	} else if !slices.ContainsFunc(c.People, func(p Person) bool { return c.subject(p) != "" }) && !(c.objectSubjects() && c.Entra.PeopleGroup != "") {
 		c.problem(at, "would let nobody sign in: write what the provider calls each person (the claim %s) into people[].oidc", o.SubjectClaim)
 	}
 }
@@ -104,7 +105,7 @@ func (c *checker) checkGroup(at path, name string, g Group) {
 	c.form(at.key("slack_usergroup"), g.SlackUsergroup, usergroupID, false, "the user group's ID, which begins with S (in Slack: People → User groups, the group, ⋮, Copy group ID)")
 	switch {
 	case g == Group{}:
-		c.problem(at, "says nobody: give it slack_usergroup, or oidc with the group's name in the claims; groups of the configuration alone belong into people")
+		c.problem(at, "says nobody: give it slack_usergroup, entra, or oidc with the group's name in the claims; groups of the configuration alone belong into people")
 	case g.SlackUsergroup != "" && c.Slack == nil:
 		c.problem(at.key("slack_usergroup"), "is of use beside slack only")
 	case g.OIDC != "" && c.OIDC == nil:
@@ -122,19 +123,22 @@ func (c *Config) subject(p Person) string {
 	if entra && c.Teams.TenantID != "" {
 		return strings.ToLower(p.Teams)
 	}
+	if c.objectSubjects() {
+		return c.object(p)
+	}
 	return ""
 }
 
 // Live tells whether who people are is also learned from others than the file.
 func (c *Config) Live() bool {
-	return c.OIDC != nil || len(c.Groups) > 0 || c.Slack != nil && c.Slack.TrustEmail
+	return c.OIDC != nil || c.Entra != nil || len(c.Groups) > 0 || c.Slack != nil && c.Slack.TrustEmail
 }
 
 // LiveGroups are the groups that are kept elsewhere, by name.
 func (c *Config) LiveGroups() []directory.Group {
 	var out []directory.Group
 	for _, name := range slices.Sorted(maps.Keys(c.Groups)) {
-		g := directory.Group{Name: name, Claim: c.Groups[name].OIDC}
+		g := directory.Group{Name: name, Claim: c.Groups[name].OIDC, Object: strings.ToLower(c.Groups[name].Entra)}
 		if id := c.Groups[name].SlackUsergroup; id != "" {
 			g.Chat, g.Usergroup = "slack", id
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -350,16 +349,20 @@ func (f *Tenant) list(w http.ResponseWriter, r *http.Request, all []map[string]a
 		fail(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
+	f.page(w, r, kept)
+}
+
+// page answers with a page of a list.
+func (f *Tenant) page(w http.ResponseWriter, r *http.Request, all []map[string]any) {
+	q := r.URL.Query()
 	from, _ := strconv.Atoi(q.Get("$skiptoken"))
-	from = min(from, len(kept))
-	to := min(from+pageSize, len(kept))
-	out := map[string]any{"value": append([]map[string]any{}, kept[from:to]...)}
-	if to < len(kept) {
-		next := url.Values{"$skiptoken": {strconv.Itoa(to)}}
-		if text := q.Get("$filter"); text != "" {
-			next.Set("$filter", text)
-		}
-		out["@odata.nextLink"] = f.URL + r.URL.Path + "?" + next.Encode()
+	from = min(from, len(all))
+	to := min(from+pageSize, len(all))
+	out := map[string]any{"value": append([]map[string]any{}, all[from:to]...)}
+	if to < len(all) {
+		q.Del("$top")
+		q.Set("$skiptoken", strconv.Itoa(to))
+		out["@odata.nextLink"] = f.URL + r.URL.Path + "?" + q.Encode()
 	}
 	say(w, http.StatusOK, out)
 }

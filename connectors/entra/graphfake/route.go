@@ -35,8 +35,10 @@ func (f *Tenant) route(w http.ResponseWriter, r *http.Request, path string, body
 		f.list(w, r, listed(f.past, false))
 	case get && path == "/policies/roleManagementPolicyAssignments":
 		f.list(w, r, f.policies())
+	case get && path == "/users":
+		f.search(w, r)
 	case strings.HasPrefix(path, "/users/"):
-		f.user(w, r.Method, strings.TrimPrefix(path, "/users/"))
+		f.user(w, r, strings.TrimPrefix(path, "/users/"))
 	case strings.HasPrefix(path, "/groups/"):
 		f.group(w, r, strings.Split(strings.TrimPrefix(path, "/groups/"), "/"), body)
 	default:
@@ -77,14 +79,18 @@ func (f *Tenant) may(w http.ResponseWriter, method, path string) bool {
 	return false
 }
 
-func (f *Tenant) user(w http.ResponseWriter, method, path string) {
+func (f *Tenant) user(w http.ResponseWriter, r *http.Request, path string) {
 	id, verb, _ := strings.Cut(path, "/")
-	p := f.people[id]
+	p, method := f.people[id], r.Method
 	switch {
 	case p == nil:
 		fail(w, http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+id+"' does not exist.")
 	case method == http.MethodGet && verb == "":
-		say(w, http.StatusOK, map[string]any{"id": id, "accountEnabled": !p.disabled})
+		say(w, http.StatusOK, f.account(id, r))
+	case method == http.MethodGet && verb == "manager":
+		f.manager(w, r, p)
+	case method == http.MethodGet && verb == "transitiveMemberOf/graph.group":
+		f.groupsOf(w, r, id)
 	case method == http.MethodPost && verb == "revokeSignInSessions":
 		p.generation++
 		say(w, http.StatusOK, map[string]any{"value": true})
@@ -98,6 +104,10 @@ func (f *Tenant) group(w http.ResponseWriter, r *http.Request, parts []string, b
 	members := f.groups[parts[0]]
 	if members != nil && r.Method == http.MethodGet && len(parts) == 2 && parts[1] == "owners" {
 		f.list(w, r, nil) // PIM's owners alone
+		return
+	}
+	if members != nil && r.Method == http.MethodGet && len(parts) == 3 && parts[1]+"/"+parts[2] == "transitiveMembers/graph.user" {
+		f.everyoneIn(w, r, parts[0])
 		return
 	}
 	if members == nil || len(parts) < 2 || parts[1] != "members" {

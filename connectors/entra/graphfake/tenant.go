@@ -50,6 +50,7 @@ type Mood func(w http.ResponseWriter, r *http.Request, next http.Handler) bool
 
 // Tenant is a tenant.
 type Tenant struct {
+	ID  string // may be changed before it is used
 	URL string
 	CA  []byte // PEM, of the server's certificate
 
@@ -62,7 +63,8 @@ type Tenant struct {
 	permissions []string
 	issued      int
 	people      map[string]*person
-	groups      map[string]map[string]bool // members
+	groups      map[string]map[string]bool // members that are people
+	inside      map[string][]string        // groups that are members, by the group
 	rules       map[Right]Rules            // scope empty: a role's settings are for all scopes
 	assigned    []*assignment
 	requests    []*request
@@ -78,6 +80,9 @@ type Tenant struct {
 }
 
 type person struct {
+	name, mail string
+	guest      bool
+	manager    string
 	disabled   bool
 	generation int // of sign-ins; those of an earlier one have ended
 }
@@ -86,7 +91,8 @@ type person struct {
 func New(t T) *Tenant {
 	t.Helper()
 	f := &Tenant{
-		people: map[string]*person{}, groups: map[string]map[string]bool{}, rules: map[Right]Rules{},
+		ID:     TenantID,
+		people: map[string]*person{}, groups: map[string]map[string]bool{}, inside: map[string][]string{}, rules: map[Right]Rules{},
 		eligible: map[Right][]string{}, past: map[Right][]string{},
 		permissions: []string{"User.Read.All", "RoleAssignmentSchedule.ReadWrite.Directory", "RoleManagementPolicy.Read.Directory",
 			"PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup", "RoleManagementPolicy.Read.AzureADGroup", "GroupMember.ReadWrite.All",
@@ -155,7 +161,7 @@ func (f *Tenant) open(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	f.mu.Lock()
 	mood := f.mood
-	if !strings.HasPrefix(r.URL.Path, "/"+TenantID) {
+	if !strings.HasPrefix(r.URL.Path, "/"+f.ID) {
 		f.seen = append(f.seen, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body)))
 	}
 	f.mu.Unlock()
@@ -173,7 +179,7 @@ func (f *Tenant) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if below, ok := strings.CutPrefix(r.URL.Path, "/"+TenantID+"/"); ok {
+	if below, ok := strings.CutPrefix(r.URL.Path, "/"+f.ID+"/"); ok {
 		f.signIn(w, r, below, string(body))
 		return
 	}
@@ -194,7 +200,7 @@ func (f *Tenant) serve(w http.ResponseWriter, r *http.Request) {
 
 // signIn is the sign-in server.
 func (f *Tenant) signIn(w http.ResponseWriter, r *http.Request, path, body string) {
-	base := f.URL + "/" + TenantID
+	base := f.URL + "/" + f.ID
 	switch path {
 	case "v2.0/.well-known/openid-configuration":
 		say(w, http.StatusOK, map[string]any{"issuer": base + "/v2.0", "token_endpoint": base + "/oauth2/v2.0/token",
