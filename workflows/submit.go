@@ -77,8 +77,8 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 			return nil, s.refuse(ctx, by, rec, "submit", err)
 		}
 	}
-	act := access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
-	if rec.Method, err = s.proofBy(by, ask.Proof).of(ctx, rec.StepUp.Request, act); err != nil {
+	act := access.Act{Verb: string(access.Submit), Subject: rec.Substance()}
+	if rec.Method, err = s.proofBy(by, ask.Proof).of(ctx, rec.StepUp.Request, act, rec); err != nil {
 		return nil, s.refuse(ctx, by, rec, "submit", err)
 	}
 	for range attempts {
