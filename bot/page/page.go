@@ -31,7 +31,6 @@ type Page struct {
 	// Word is something to type elsewhere, shown large and on a line of its own.
 	Word    string
 	Facts   []Fact // what the page is about
-	Quote   string // what a person wrote, to the letter
 	Text    []string
 	Picture *Picture
 	Form    *Form

@@ -32,26 +32,21 @@ func (p *Page) shown(ctx context.Context, w factor.Waiting) page.Page {
 	if w.By.Via != "api" {
 		way = "in " + bot.ChatName(w.By.Via)
 	}
-	out := page.Page{
+	return page.Page{
 		Title: words.title, Lead: "Your key signs exactly this, " + w.Person.DisplayName() + ", and nothing else.", Facts: p.facts(ctx, w),
 		Form: &page.Form{Submit: words.button, Key: &page.Key{Options: w.Options}},
 		Foot: "You began this " + way + " less than ten minutes ago. If you did not, close this page and tell an administrator: somebody may use your account.",
 	}
-	if w.Record != nil {
-		out.Quote = w.Record.Justification
-	}
-	return out
 }
 
 // facts are what the act is about.
 func (p *Page) facts(ctx context.Context, w factor.Waiting) []page.Fact {
 	if w.Record == nil {
-		whose, _, other := strings.Cut(w.Act.Subject, " ")
-		switch {
-		case !other:
-			return []page.Fact{{Label: "Whose", Value: "yours"}}
+		whose := w.By.Person
+		if id, _, other := strings.Cut(w.Act.Subject, " "); other {
+			whose = access.PersonID(id)
 		}
-		return []page.Fact{{Label: "Whose", Value: p.name(ctx, access.PersonID(whose))}}
+		return []page.Fact{{Label: "Whose", Value: p.name(ctx, whose)}}
 	}
 	r := w.Record
 	var facts []page.Fact
@@ -80,6 +75,7 @@ func (p *Page) facts(ctx context.Context, w factor.Waiting) []page.Fact {
 	if !r.Start.IsZero() {
 		add("Begins", bot.DateTime.UTC(r.Start))
 	}
+	add("Why", r.Justification)
 	add("Ticket", r.Ticket)
 	add("Policy", r.Policy)
 	return facts
