@@ -32,11 +32,15 @@ func (p *Page) shown(ctx context.Context, w factor.Waiting) page.Page {
 	if w.By.Via != "api" {
 		way = "in " + bot.ChatName(w.By.Via)
 	}
-	return page.Page{
+	shown := page.Page{
 		Title: words.title, Lead: "Your key signs exactly this, " + w.Person.DisplayName() + ", and nothing else.", Facts: p.facts(ctx, w),
 		Form: &page.Form{Submit: words.button, Key: &page.Key{Options: w.Options}},
 		Foot: "You began this " + way + " less than ten minutes ago. If you did not, close this page and tell an administrator: somebody may use your account.",
 	}
+	if w.Act.Verb == "confirm" || w.Act.Verb == "reset" {
+		shown.Text = []string{"Speak to them first, face to face or on a call: somebody else may use their chat account."}
+	}
+	return shown
 }
 
 // facts are what the act is about.

@@ -14,60 +14,29 @@ import (
 	"elevate/storage/redis"
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey/passkeytest"
 )
 
 const keyURL = "https://elevate.example.com/key/"
 
-// site is where a browser is, as a key sees it.
-var site = virtualwebauthn.RelyingParty{ID: "elevate.example.com", Name: "Elevate", Origin: "https://elevate.example.com"}
-
-// device is a security key in software, with one credential.
-type device struct {
-	virtualwebauthn.Authenticator
-	virtualwebauthn.Credential
-}
-
-func newDevice() *device {
-	return &device{virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
-}
-
-// makes answers the options of a registration.
-func (d *device) makes(t testing.TB, options []byte) string {
-	t.Helper()
-	asked, err := virtualwebauthn.ParseAttestationOptions(string(options))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return virtualwebauthn.CreateAttestationResponse(site, d.Authenticator, d.Credential, *asked)
-}
-
-// signs answers the options of a page at a site, and counts on.
-func (d *device) signs(t testing.TB, options []byte, at virtualwebauthn.RelyingParty) string {
-	t.Helper()
-	asked, err := virtualwebauthn.ParseAssertionOptions(string(options))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Counter++
-	return virtualwebauthn.CreateAssertionResponse(at, d.Authenticator, d.Credential, *asked)
-}
+const origin = "https://elevate.example.com"
 
 // registers is the page of a fresh link, up to the word.
-func (w *world) registers(p access.PersonID, d *device, proof access.Secret, v factor.Visit) (word string) {
+func (w *world) registers(p access.PersonID, d *passkeytest.Device, proof access.Secret, v factor.Visit) (word string) {
 	w.Helper()
 	link, err := w.Begin(w.Context(), by(p), proof)
 	w.must(err)
 	shown, err := w.ShowKey(w.Context(), token(link), v)
 	w.must(err)
-	word, err = w.MatchKey(w.Context(), token(link), shown.Ticket, d.makes(w.T, shown.Options), "Blue\u202e <key>", v)
+	word, err = w.MatchKey(w.Context(), token(link), shown.Ticket, d.Makes(w.T, shown.Options), "Blue\u202e <key>", v)
 	w.must(err)
 	return word
 }
 
 // keyed is a person with a security key, for whom a sign-in vouched.
-func (w *world) keyed(p access.PersonID) *device {
+func (w *world) keyed(p access.PersonID) *passkeytest.Device {
 	w.Helper()
-	d := newDevice()
+	d := passkeytest.New(w.T, origin)
 	set, err := w.Name(w.Context(), by(p), w.registers(p, d, access.Secret{}, factor.Visit{SignedIn: p}))
 	w.must(err)
 	if !set {
@@ -107,7 +76,7 @@ func TestAKeyVouchesForOneActOnce(t *testing.T) {
 			t.Fatal(page, err)
 		}
 	}
-	proof := factor.Signed(token, d.signs(t, options, site))
+	proof := factor.Signed(token, d.Signs(t, options))
 	w.must(w.proves("ana", approving, proof))
 	w.refused("the same again", w.proves("ana", approving, proof), "key_over")
 	if _, err := w.Act(t.Context(), token); !errors.Is(err, factor.ErrLink) {
@@ -135,47 +104,47 @@ func TestWhatAKeyDidNotSignHereForThisActVouchesForNothing(t *testing.T) {
 	other := access.Act{Verb: "approve", Request: "07kq4-m2xp9", Subject: "altered"}
 	for name, c := range map[string]struct {
 		act  access.Act // which is done
-		make func(w *world, d *device, options []byte) string
+		make func(w *world, d *passkeytest.Device, options []byte) string
 		code string
 	}{
-		"another origin": {approving, func(w *world, d *device, o []byte) string {
-			return d.signs(w.T, o, virtualwebauthn.RelyingParty{ID: site.ID, Origin: "https://elevate.example.com.evil.example"})
+		"another origin": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
+			return d.SignsAt(w.T, o, virtualwebauthn.RelyingParty{ID: "elevate.example.com", Origin: "https://elevate.example.com.evil.example"})
 		}, access.CodeProofWrong},
-		"a page without TLS": {approving, func(w *world, d *device, o []byte) string {
-			return d.signs(w.T, o, virtualwebauthn.RelyingParty{ID: site.ID, Origin: "http://elevate.example.com"})
+		"a page without TLS": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
+			return d.SignsAt(w.T, o, virtualwebauthn.RelyingParty{ID: "elevate.example.com", Origin: "http://elevate.example.com"})
 		}, access.CodeProofWrong},
-		"another relying party": {approving, func(w *world, d *device, o []byte) string {
-			return d.signs(w.T, o, virtualwebauthn.RelyingParty{ID: "evil.example", Origin: site.Origin})
+		"another relying party": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
+			return d.SignsAt(w.T, o, virtualwebauthn.RelyingParty{ID: "evil.example", Origin: origin})
 		}, access.CodeProofWrong},
-		"no PIN, finger or face": {approving, func(w *world, d *device, o []byte) string {
+		"no PIN, finger or face": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
 			d.Options.UserNotVerified = true
-			return d.signs(w.T, o, site)
+			return d.Signs(w.T, o)
 		}, access.CodeProofWrong},
-		"no touch": {approving, func(w *world, d *device, o []byte) string {
+		"no touch": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
 			d.Options.UserNotPresent = true
-			return d.signs(w.T, o, site)
+			return d.Signs(w.T, o)
 		}, access.CodeProofWrong},
-		"the key of another person": {approving, func(w *world, _ *device, o []byte) string {
-			return w.keyed("ben").signs(w.T, o, site)
+		"the key of another person": {approving, func(w *world, _ *passkeytest.Device, o []byte) string {
+			return w.keyed("ben").Signs(w.T, o)
 		}, access.CodeProofWrong},
-		"a key by its id alone": {approving, func(w *world, d *device, o []byte) string {
-			forged := newDevice()
+		"a key by its id alone": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
+			forged := passkeytest.New(w.T, origin)
 			forged.ID = d.ID
-			return forged.signs(w.T, o, site)
+			return forged.Signs(w.T, o)
 		}, access.CodeProofWrong},
-		"the handle of another person": {approving, func(w *world, d *device, o []byte) string {
+		"the handle of another person": {approving, func(w *world, d *passkeytest.Device, o []byte) string {
 			d.Options.UserHandle = []byte("somebody else")
-			return d.signs(w.T, o, site)
+			return d.Signs(w.T, o)
 		}, access.CodeProofWrong},
-		"the challenge of another act": {approving, func(w *world, d *device, _ []byte) string {
+		"the challenge of another act": {approving, func(w *world, d *passkeytest.Device, _ []byte) string {
 			_, others := w.waiting("ana", access.Act{Verb: "extend", Request: approving.Request, Subject: approving.Subject})
-			return d.signs(w.T, others, site)
+			return d.Signs(w.T, others)
 		}, access.CodeProofWrong},
-		"a registration":     {approving, func(w *world, d *device, o []byte) string { return d.makes(w.T, o) }, access.CodeProofWrong},
-		"nothing readable":   {approving, func(*world, *device, []byte) string { return `{"id":"` + strings.Repeat("A", 4000) }, access.CodeProofWrong},
-		"an altered request": {other, func(w *world, d *device, o []byte) string { return d.signs(w.T, o, site) }, "act_changed"},
+		"a registration":     {approving, func(w *world, d *passkeytest.Device, o []byte) string { return d.Makes(w.T, o) }, access.CodeProofWrong},
+		"nothing readable":   {approving, func(*world, *passkeytest.Device, []byte) string { return `{"id":"` + strings.Repeat("A", 4000) }, access.CodeProofWrong},
+		"an altered request": {other, func(w *world, d *passkeytest.Device, o []byte) string { return d.Signs(w.T, o) }, "act_changed"},
 		"another verb": {access.Act{Verb: "extend", Request: approving.Request, Subject: approving.Subject},
-			func(w *world, d *device, o []byte) string { return d.signs(w.T, o, site) }, "act_changed"},
+			func(w *world, d *passkeytest.Device, o []byte) string { return d.Signs(w.T, o) }, "act_changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +156,7 @@ func TestWhatAKeyDidNotSignHereForThisActVouchesForNothing(t *testing.T) {
 				t.Errorf("it is not on record: %v", w.kinds())
 			}
 			d.Options = virtualwebauthn.AuthenticatorOptions{}
-			if err := w.proves("ana", approving, factor.Signed(token, d.signs(t, options, site))); err != nil {
+			if err := w.proves("ana", approving, factor.Signed(token, d.Signs(t, options))); err != nil {
 				t.Errorf("the key itself after that: %v", err)
 			}
 		})
@@ -199,7 +168,7 @@ func TestALinkToAKeysPageIsForOnePersonForTenMinutesAndFiveTries(t *testing.T) {
 	w := newWorld(t)
 	anas, bens := w.keyed("ana"), w.keyed("ben")
 	token, options := w.waiting("ana", approving)
-	w.refused("another person's act", w.proves("ben", approving, factor.Signed(token, bens.signs(t, options, site))), "key_over")
+	w.refused("another person's act", w.proves("ben", approving, factor.Signed(token, bens.Signs(t, options))), "key_over")
 	for i := range 5 {
 		want := access.CodeProofWrong
 		if i == 4 {
@@ -207,10 +176,10 @@ func TestALinkToAKeysPageIsForOnePersonForTenMinutesAndFiveTries(t *testing.T) {
 		}
 		w.refused("a wrong try", w.proves("ana", approving, factor.Signed(token, "{}")), want)
 	}
-	w.refused("the right one after them", w.proves("ana", approving, factor.Signed(token, anas.signs(t, options, site))), "key_over")
+	w.refused("the right one after them", w.proves("ana", approving, factor.Signed(token, anas.Signs(t, options))), "key_over")
 
 	token, options = w.waiting("ana", approving)
-	proof := factor.Signed(token, anas.signs(t, options, site))
+	proof := factor.Signed(token, anas.Signs(t, options))
 	w.pass(10*time.Minute + time.Second)
 	if _, err := w.Act(t.Context(), token); !errors.Is(err, factor.ErrLink) {
 		t.Errorf("the page after ten minutes: %v", err)
@@ -226,10 +195,10 @@ func TestACopyOfAKeyIsRefusedAndToldOf(t *testing.T) {
 	copied := *d
 	for range 3 {
 		token, options := w.waiting("ana", approving)
-		w.must(w.proves("ana", approving, factor.Signed(token, d.signs(t, options, site))))
+		w.must(w.proves("ana", approving, factor.Signed(token, d.Signs(t, options))))
 	}
 	token, options := w.waiting("ana", approving)
-	w.refused("the copy", w.proves("ana", approving, factor.Signed(token, copied.signs(t, options, site))), access.CodeFactorLocked)
+	w.refused("the copy", w.proves("ana", approving, factor.Signed(token, copied.Signs(t, options))), access.CodeFactorLocked)
 	w.refused("the key after it", w.proves("ana", approving, access.Secret{}), access.CodeFactorLocked)
 	if last := w.notices[len(w.notices)-1]; last != factor.EventKeyCloned+" ana" {
 		t.Errorf("told: %v", w.notices)
@@ -249,7 +218,7 @@ func TestOneSignatureCountsOnceHoweverOftenItIsSent(t *testing.T) {
 	replica := w.replica()
 	d := w.keyed("ana")
 	token, options := w.waiting("ana", approving)
-	proof := factor.Signed(token, d.signs(t, options, site))
+	proof := factor.Signed(token, d.Signs(t, options))
 	var accepted, refused atomic.Int64
 	var all sync.WaitGroup
 	for i := range 1000 {

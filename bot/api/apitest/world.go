@@ -16,8 +16,6 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
-	"github.com/descope/virtualwebauthn"
-
 	"elevate/bot"
 	"elevate/bot/api"
 	"elevate/connectors"
@@ -29,6 +27,7 @@ import (
 	"elevate/workflows/directory"
 	"elevate/workflows/factor"
 	"elevate/workflows/passkey"
+	"elevate/workflows/passkey/passkeytest"
 	"elevate/workflows/policy"
 	"elevate/workflows/seal"
 )
@@ -86,7 +85,7 @@ func Start(t testing.TB, o Options) *World {
 	member := func(group string) func(access.Person) bool {
 		return func(p access.Person) bool { return slices.Contains(p.Groups, group) }
 	}
-	keys, err := passkey.New("https://elevate.example.com", "Elevate")
+	keys, err := passkey.New(origin, "Elevate")
 	must(t, err)
 	w.Factors, err = factor.New(factor.Config{
 		Store: stored, Directory: dir, PageURL: enrolmentURL, Party: keys, KeyURL: KeyURL, Administrator: member("admins"), Now: o.Now,
@@ -155,31 +154,24 @@ func (w *World) Until(t testing.TB, id access.RequestID, want access.State) *acc
 	}
 }
 
-const enrolmentURL = "https://elevate.example.com/mfa/"
+const (
+	origin       = "https://elevate.example.com"
+	enrolmentURL = origin + "/mfa/"
 
-// KeyURL is the page that asks for a security key; a token follows.
-const KeyURL = "https://elevate.example.com/key/"
-
-// Key is a person's security key, in software.
-type Key struct {
-	device virtualwebauthn.Authenticator
-	signer virtualwebauthn.Credential
-}
-
-var party = virtualwebauthn.RelyingParty{ID: "elevate.example.com", Name: "Elevate", Origin: "https://elevate.example.com"}
+	// KeyURL is the page that asks for a security key; a token follows.
+	KeyURL = origin + "/key/"
+)
 
 // EnrolKey gives a person a security key.
-func (w *World) EnrolKey(t testing.TB, person access.PersonID) *Key {
+func (w *World) EnrolKey(t testing.TB, person access.PersonID) *passkeytest.Device {
 	t.Helper()
-	k := &Key{virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+	k := passkeytest.New(t, origin)
 	link, err := w.Factors.Begin(t.Context(), by(person), access.Secret{})
 	must(t, err)
 	token, there := access.NewSecret(strings.TrimPrefix(link.Reveal(), enrolmentURL)), factor.Visit{SignedIn: person}
 	page, err := w.Factors.ShowKey(t.Context(), token, there)
 	must(t, err)
-	asked, err := virtualwebauthn.ParseAttestationOptions(string(page.Options))
-	must(t, err)
-	word, err := w.Factors.MatchKey(t.Context(), token, page.Ticket, virtualwebauthn.CreateAttestationResponse(party, k.device, k.signer, *asked), "", there)
+	word, err := w.Factors.MatchKey(t.Context(), token, page.Ticket, k.Makes(t, page.Options), "", there)
 	must(t, err)
 	_, err = w.Factors.Name(t.Context(), by(person), word)
 	must(t, err)
@@ -187,16 +179,12 @@ func (w *World) EnrolKey(t testing.TB, person access.PersonID) *Key {
 }
 
 // Sign opens a link, as the page does, has the key sign what waits there, and does it.
-func (w *World) Sign(t testing.TB, k *Key, link string) bot.Outcome {
+func (w *World) Sign(t testing.TB, k *passkeytest.Device, link string) bot.Outcome {
 	t.Helper()
 	token := access.NewSecret(strings.TrimPrefix(link, KeyURL))
 	waiting, err := w.Factors.Act(t.Context(), token)
 	must(t, err)
-	asked, err := virtualwebauthn.ParseAssertionOptions(string(waiting.Options))
-	must(t, err)
-	k.signer.Counter++
-	proof := factor.Signed(token, virtualwebauthn.CreateAssertionResponse(party, k.device, k.signer, *asked))
-	return w.Handler.Resume(t.Context(), waiting.By, waiting.Errand, waiting.Act.Verb, proof)
+	return w.Handler.Resume(t.Context(), waiting.By, waiting.Errand, waiting.Act.Verb, factor.Signed(token, k.Signs(t, waiting.Options)))
 }
 
 // Enrol sets up a person's second factor at a moment, and gives its seed.
