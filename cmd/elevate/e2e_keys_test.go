@@ -7,23 +7,25 @@ import (
 	"testing"
 
 	"elevate/cmd/elevate/e2etest"
+	"elevate/workflows/access"
 )
 
-// keyring is the product in both chats, where asking and approving take a security key, with a browser for each person.
+// keyring is the product in both chats, where asking and approving take a second factor, with a browser for each person.
 type keyring struct {
 	*tenant
-	slack *workspace
-	pages map[string]*e2etest.Page
+	slack  *workspace
+	camera *camera // on Slack; nil where nobody wants pictures
+	pages  map[string]*e2etest.Page
 }
 
-func openKeyring(t *testing.T) *keyring {
+func openKeyring(t *testing.T, method access.Method) *keyring {
 	t.Helper()
 	listen := fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t))
-	k := &keyring{slack: startWorkspace(t, "http://"+listen+"/slack/interactions"), pages: map[string]*e2etest.Page{}}
+	k := &keyring{slack: startWorkspace(t, "http://"+listen+"/slack/interactions"), camera: openCamera(t), pages: map[string]*e2etest.Page{}}
 	k.tenant = openTenant(t, listen, k.slack, func(n *tenant) {
 		n.extra.http = fmt.Sprintf(", public_url: %q", "http://"+strings.Replace(listen, "127.0.0.1", "localhost", 1))
 		n.extra.top = "administrators: '\"sre-leads\" in person.groups'\n" + strings.TrimPrefix(fortKeys, "\n") + "\n"
-		n.extra.policy = "    step_up: {request: webauthn, approve: webauthn}\n"
+		n.extra.policy = fmt.Sprintf("    step_up: {request: %s, approve: %[1]s}\n", method)
 	})
 	return k
 }
@@ -107,7 +109,7 @@ func (k *keyring) signs(person, link, name, done string, said ...string) {
 // approved there, and another one is approved in Teams, all of it with keys. The chat accounts alone do nothing.
 func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 	t.Parallel()
-	k, seen := openKeyring(t), map[string]bool{}
+	k, seen := openKeyring(t, access.WebAuthn), map[string]bool{}
 	k.slack.types("ana", fmt.Sprintf("db-admin %s INC-4711 fix the replication", brief))
 	k.slack.expect(k.slack.only("ana"), "This needs a security key or passkey, and you have none yet")
 	k.registers("bob", seen, true)
@@ -131,6 +133,7 @@ func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 	shown := k.slack.expect(k.slack.inChannel, "Waiting for approval", "fix the <replication>")
 
 	k.slack.clicks("bob", shown, "Approve")
+	k.camera.takes(k.slack, "6-slack-link", "bob", "#access-requests", false)
 	approve := k.link("bob", seen, "Approving this request takes your security key")
 	if held := k.judge.holders(); held > 0 {
 		t.Errorf("%d people hold the role by a click alone", held)

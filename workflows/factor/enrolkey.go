@@ -42,9 +42,6 @@ func (f *Factors) ShowKey(ctx context.Context, token access.Secret, v Visit) (Ke
 	if err != nil {
 		return KeyPage{}, err
 	}
-	if e.Vouched == byFactor { // a code does not make what is stronger than a code
-		e.Vouched = ""
-	}
 	ticket, err := f.shown(ctx, p, e, v)
 	if err != nil {
 		return KeyPage{}, err
@@ -109,7 +106,7 @@ func (f *Factors) MatchKey(ctx context.Context, token, ticket access.Secret, ans
 		return "", f.stray(ctx, p.ID, e, visitor(p, v), refusal(access.ErrInvalid, access.CodeProofWrong,
 			"That is no new key that Elevate could take: it has to check its PIN, your finger or your face, and must not be one that you have here already."), ErrLink)
 	}
-	if e.Vouched == byFactor {
+	if e.Vouched == byFactor { // a code does not make what is stronger than a code
 		e.Vouched = ""
 	}
 	hidden.Key, e.Kind, e.Counter = &held{Key: key, Label: labelled(label)}, access.WebAuthn, int64(count)
