@@ -26,6 +26,20 @@ type draft struct {
 	note          []Span // said on top of the form: what is missing or wrong
 }
 
+// values are those that the form would have.
+func (d draft) values() map[string]string {
+	v := map[string]string{"role": string(d.role), "justification": d.justification, "ticket": d.ticket}
+	if d.duration > 0 {
+		v["duration"] = typed(d.duration)
+	}
+	return v
+}
+
+// keyNeeded says what comes after a form.
+func keyNeeded() Part {
+	return Text{Small: true, Spans: say("This takes your security key: a page opens for it when you have sent this.")}
+}
+
 // sameAsk is how long an equal request, still open, is taken for the same one delivered twice.
 const sameAsk = 5 * time.Minute
 
@@ -52,6 +66,7 @@ func (b *Bot) typedRequest(ctx context.Context, who Who, p access.Person, c comm
 		return b.requestForm(o, d), nil
 	}
 	answer, err := b.submit(ctx, who, p, d)
+	answer, err = b.orKey(ctx, who, p, Submission{Form: FormRequest, Values: d.values()}, answer, err)
 	if problems := fieldsOf(err); problems != nil {
 		for _, f := range slices.Sorted(maps.Keys(problems)) {
 			d.note = append(d.note, Say(problems[f]+" "))
@@ -238,8 +253,11 @@ func (b *Bot) requestForm(o workflows.Offer, d draft) Answer {
 		f.Inputs = append(f.Inputs, Input{Name: "ticket", Kind: Line, Label: "Ticket", Text: clip(oneLine(d.ticket), 200), MaxLength: 200,
 			Hint: clip("Must match "+strings.TrimSuffix(strings.TrimPrefix(o.TicketPattern, "^"), "$")+".", 150)})
 	}
-	if o.StepUp.Request != access.NoFactor {
+	switch o.StepUp.Request {
+	case access.TOTP:
 		f.Inputs = append(f.Inputs, codeInput())
+	case access.WebAuthn:
+		f.Intro = append(f.Intro, keyNeeded())
 	}
 	return opened(f)
 }

@@ -3,6 +3,7 @@ package bot
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -18,4 +19,13 @@ func Body(w http.ResponseWriter, r *http.Request, most int64) ([]byte, bool) {
 	}
 	http.Error(w, http.StatusText(status), status)
 	return nil, false
+}
+
+// RemoteAddress is where a call came from, as far as this process can know: the last proxy, where there is one.
+func RemoteAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

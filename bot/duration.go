@@ -93,6 +93,9 @@ func unitOf(w string) int {
 	return -1
 }
 
+// HowLong says a length of time as cards do, for pages that speak of the same.
+func HowLong(d time.Duration) string { return howLong(d) }
+
 // howLong says a length of time: "1 hour 30 minutes". Two units are enough for anybody.
 func howLong(d time.Duration) string {
 	if d < time.Second {

@@ -13,12 +13,14 @@ import (
 
 // Factors are people's second factors, as factor offers them; *factor.Factors is the one implementation.
 type Factors interface {
+	Keys
+	HasKeys() bool
 	Status(ctx context.Context, p access.PersonID) (factor.Status, error)
-	Begin(ctx context.Context, by access.Actor, code access.Secret) (link access.Secret, err error)
+	Begin(ctx context.Context, by access.Actor, proof access.Secret) (link access.Secret, err error)
 	Name(ctx context.Context, by access.Actor, word string) (set bool, err error)
-	Remove(ctx context.Context, by access.Actor, code access.Secret) error
-	Confirm(ctx context.Context, by access.Actor, whose access.PersonID, code access.Secret) error
-	Reset(ctx context.Context, by access.Actor, whose access.PersonID, code access.Secret) (gone bool, err error)
+	Remove(ctx context.Context, by access.Actor, which string, proof access.Secret) error
+	Confirm(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) error
+	Reset(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) (gone bool, err error)
 }
 
 // codeInput asks for a code.
@@ -71,7 +73,8 @@ func (b *Bot) mfa(ctx context.Context, who Who, p access.Person, text string) (A
 	case mfaNew:
 		return b.withCode(ctx, who, p, FormReplace, "")
 	case mfaReplace, mfaRemove:
-		return b.withCode(ctx, who, p, FormName("mfa-"+verb), "")
+		which, _ := word(rest)
+		return b.withCode(ctx, who, p, FormName("mfa-"+verb), access.PersonID(simple(which)))
 	case mfaConfirm, mfaReset:
 		whose, _ := word(rest)
 		if whose = simple(whose); whose == "" {
@@ -99,35 +102,77 @@ func (b *Bot) factorStatus(ctx context.Context, who Who, p access.Person) (Answe
 	if err != nil {
 		return Answer{}, err
 	}
-	c := Card{Name: "mfa", Title: "Your second factor"}
-	var state []Span
-	switch {
-	case s.Since.IsZero() && s.Step == factor.Named:
-		state = say("It waits for an administrator to say that it is yours: they type ", Mono("/elevate mfa confirm "+string(p.ID)), ". ",
-			Mono("/elevate mfa new"), " begins again.")
-	case s.Since.IsZero():
-		return b.withCode(ctx, who, p, FormReplace, "")
-	case s.Disabled:
-		state = say("⚠️ It is switched off after too many wrong codes. Two administrators can reset it: each types ", Mono("/elevate mfa reset "+string(p.ID)), ".")
-	case !s.LockedUntil.IsZero():
-		state = say("⚠️ It is locked after too many wrong codes, until ", When(s.LockedUntil, Clock), ". If they were not yours, tell an administrator now.")
-	default:
-		state = say("You have one, since ", When(s.Since, Date), ". Where a role asks for it, forms ask for a code of your authenticator app.")
-	}
-	c.Summary = plainly(state, b.cfg.Location)
-	c.Parts = []Part{Text{Spans: state}}
+	var lines [][]Span
 	if !s.Since.IsZero() {
-		c.Parts = append(c.Parts,
-			Item{Spans: say(Mono("/elevate mfa replace"), " – a new phone; takes a code of the old one")},
-			Item{Spans: say(Mono("/elevate mfa remove"), " – take it away; takes a code")},
-			Item{Spans: say(Mono("/elevate mfa reset "+string(p.ID)), " – lost it: two administrators type this")})
+		lines = append(lines, appStatus(p.ID, s))
+	}
+	for _, k := range s.Keys {
+		lines = append(lines, keyStatus(k))
+	}
+	switch {
+	case s.Step == factor.Named:
+		lines = append(lines, say("It waits for an administrator to say that it is yours: they type ", Mono("/elevate mfa confirm "+string(p.ID)), ". ",
+			Mono("/elevate mfa new"), " begins again."))
+	case len(lines) == 0:
+		return b.withCode(ctx, who, p, FormReplace, "")
+	}
+	c := Card{Name: "mfa", Title: "Your second factor", Summary: plainly(lines[0], b.cfg.Location)}
+	for _, line := range lines {
+		c.Parts = append(c.Parts, Text{Spans: line})
+	}
+	if len(lines) > 0 && (!s.Since.IsZero() || len(s.Keys) > 0) {
+		c.Parts = append(c.Parts, b.factorCommands(p.ID, s)...)
 	}
 	return Answer{Card: ptr(fit(c))}, nil
+}
+
+// appStatus says how somebody stands with their app.
+func appStatus(p access.PersonID, s factor.Status) []Span {
+	switch {
+	case s.Disabled:
+		return say("⚠️ It is switched off after too many wrong codes. Two administrators can reset it: each types ", Mono("/elevate mfa reset "+string(p)), ".")
+	case !s.LockedUntil.IsZero():
+		return say("⚠️ It is locked after too many wrong codes, until ", When(s.LockedUntil, Clock), ". If they were not yours, tell an administrator now.")
+	}
+	return say("You have one, since ", When(s.Since, Date), ". Where a role asks for it, forms ask for a code of your authenticator app.")
+}
+
+// keyStatus says how somebody stands with a security key.
+func keyStatus(k factor.KeyStatus) []Span {
+	line := say("Security key ", Mono(k.Name))
+	if k.Label != "" {
+		line = say(line, " “", k.Label, "”")
+	}
+	if k.Suspended {
+		return say("⚠️ ", line, " is switched off: it counted backwards, as a copy of it would. Tell an administrator, and remove it.")
+	}
+	return say(line, ", since ", When(k.Since, Date), ".")
+}
+
+// factorCommands are what somebody can type who has a second factor.
+func (b *Bot) factorCommands(p access.PersonID, s factor.Status) []Part {
+	if len(s.Keys) == 0 && !b.cfg.Factors.HasKeys() {
+		return []Part{
+			Item{Spans: say(Mono("/elevate mfa replace"), " – a new phone; takes a code of the old one")},
+			Item{Spans: say(Mono("/elevate mfa remove"), " – take it away; takes a code")},
+			Item{Spans: say(Mono("/elevate mfa reset "+string(p)), " – lost it: two administrators type this")},
+		}
+	}
+	which := factor.App
+	if len(s.Keys) > 0 {
+		which = s.Keys[0].Name
+	}
+	return []Part{
+		Item{Spans: say(Mono("/elevate mfa new"), " – one more security key, or another app in the place of yours")},
+		Item{Spans: say(Mono("/elevate mfa remove "+which), " – take one away")},
+		Item{Spans: say(Mono("/elevate mfa reset "+string(p)), " – lost it: two administrators type this, and all of it goes")},
+	}
 }
 
 // withCode does what a form of /elevate mfa does, where it takes no code, or else opens the form.
 func (b *Bot) withCode(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID) (Answer, error) {
 	answer, err := b.changeFactor(ctx, who, p, form, whose, access.Secret{})
+	answer, err = b.orKey(ctx, who, p, Submission{Form: form, Values: map[string]string{"for": string(whose)}}, answer, err)
 	if !access.AsksProof(err) {
 		return answer, err
 	}
@@ -154,7 +199,7 @@ func (b *Bot) submitFactor(ctx context.Context, who Who, p access.Person, s Subm
 	return b.changeFactor(ctx, who, p, s.Form, access.PersonID(simple(s.Values["for"])), s.Code)
 }
 
-// changeFactor does what a form of /elevate mfa says.
+// changeFactor does what a form of /elevate mfa says; whose is a person, or which of one's own factors.
 func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID, code access.Secret) (Answer, error) {
 	if b.cfg.Factors == nil {
 		return Answer{}, errors.New("a form about second factors, and there are none here")
@@ -166,12 +211,12 @@ func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form F
 		if err != nil {
 			return Answer{}, err
 		}
-		return Answer{Card: ptr(linkCard(link))}, nil
+		return Answer{Card: ptr(linkCard(link, b.cfg.Factors.HasKeys()))}, nil
 	case FormRemove:
-		if err := b.cfg.Factors.Remove(ctx, by, code); err != nil {
+		if err := b.cfg.Factors.Remove(ctx, by, string(whose), code); err != nil {
 			return Answer{}, err
 		}
-		return b.private("done", "Your second factor is gone. ", Mono("/elevate mfa"), " sets up another."), nil
+		return b.private("done", "That second factor is gone. ", Mono("/elevate mfa"), " shows what you have, or sets up another."), nil
 	case FormConfirm:
 		if err := b.cfg.Factors.Confirm(ctx, by, whose, code); err != nil {
 			return Answer{}, err
@@ -189,12 +234,16 @@ func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form F
 }
 
 // linkCard leads to the page that sets a factor up.
-func linkCard(link access.Secret) Card {
+func linkCard(link access.Secret, keys bool) Card {
+	with := "codes of an authenticator app on your phone"
+	if keys {
+		with += ", or a security key or passkey"
+	}
 	return fit(Card{
-		Name: "mfa-link", Title: "Set up your second factor", Summary: "Open the page, scan the picture with an authenticator app, and come back with the word that it shows.", Once: true,
+		Name: "mfa-link", Title: "Set up your second factor", Summary: "Open the page, set up " + with + ", and come back with the word that it shows.", Once: true,
 		Parts: []Part{
-			Text{Spans: say("Codes of an authenticator app on your phone prove that it is you, also to somebody who got into your chat account.")},
-			Text{Spans: say("Open the page, scan its picture with the app, and type a code there. It shows a word then: come back and type ", Mono("/elevate mfa WORD"), ".")},
+			Text{Spans: say("It proves that it is you, also to somebody who got into your chat account: ", with, ".")},
+			Text{Spans: say("Open the page and do what it says. It shows a word then: come back and type ", Mono("/elevate mfa WORD"), ".")},
 			Buttons{[]Button{{Label: "Open the page", Style: Primary, Link: link, Speak: "Open the page that sets up your second factor"}}},
 			Text{Small: true, Spans: say("The link is for you alone, for ten minutes and for one visit. Do not pass it on.")},
 		},

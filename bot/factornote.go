@@ -43,9 +43,18 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 	case factor.EventDisabled:
 		return b.factorCard("Your second factor is switched off", "🚨 ", Strong("Too many wrong codes in a row"), " were typed for you", via(n.By),
 			". It counts no more until two administrators reset it: each types ", Mono("/elevate mfa reset "+string(n.Person)), ". "+notYours), true
+	case factor.EventKeyCloned:
+		return b.factorCard("Your security key is switched off", "🚨 ", Strong("It counted backwards"), ", as a copy of it would, when it was used for you", via(n.By),
+			". Nothing was done by that. Tell an administrator now, remove it with ", Mono("/elevate mfa remove"), ", and set up another."), true
 	case factor.EventSet:
+		if n.Key != "" {
+			return b.factorCard("Your security key counts", "A security key was set up for you, and counts from now on. "+notYours), true
+		}
 		return b.factorCard("Your second factor counts", "A second factor was set up for you, and counts from now on. "+notYours), true
 	case factor.EventRemoved:
+		if n.Key != "" {
+			return b.factorCard("A security key of yours is gone", "Your security key ", Mono(n.Key), " was taken away", via(n.By), ". "+notYours), true
+		}
 		return b.factorCard("Your second factor is gone", "It was taken away", via(n.By), ". "+notYours), true
 	case factor.EventAsked:
 		return b.factorCard("Your second factor may be reset", by, " asks for your second factor to be taken away. If you have not lost it, say so now, to them and to another administrator."), true
@@ -65,6 +74,9 @@ func (b *Bot) otherFactorCard(ctx context.Context, n factor.Notice) (Card, bool)
 	case factor.EventDisabled:
 		return b.factorCard("A second factor is switched off", "🚨 ", Strong("Too many wrong codes in a row"), " were typed for ", whose, via(n.By),
 			". Speak to them; two administrators can reset it with ", Mono("/elevate mfa reset "+string(n.Person)), "."), true
+	case factor.EventKeyCloned:
+		return b.factorCard("A security key is switched off", "🚨 ", Strong("It counted backwards"), ", as a copy of it would, when it was used for ", whose, via(n.By),
+			". Nothing was done by that. Speak to them: somebody may have a copy of their key."), true
 	case factor.EventNamed:
 		return b.factorCard("A second factor waits for you", whose, " has set up a second factor. Speak to them, face to face or on a call; then type ",
 			Mono("/elevate mfa confirm "+string(n.Person)), ". It counts when one administrator has done so."), true

@@ -69,15 +69,14 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 		return b.private("refused", "The policy leaves no time to extend this by."), nil
 	}
 	in.Initial = &in.Options[0]
-	inputs := []Input{in}
-	if r.StepUp.Stricter(o.StepUp).Request != access.NoFactor {
+	intro, inputs := []Part{Text{Spans: say(v.roleSpans(), " ends ", When(r.EndsAt, DateTime), ".")}}, []Input{in}
+	switch r.StepUp.Stricter(o.StepUp).Request {
+	case access.TOTP:
 		inputs = append(inputs, codeInput())
+	case access.WebAuthn:
+		intro = append(intro, keyNeeded())
 	}
-	return opened(Form{
-		Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id,
-		Intro:  []Part{Text{Spans: say(v.roleSpans(), " ends ", When(r.EndsAt, DateTime), ".")}},
-		Inputs: inputs,
-	}), nil
+	return opened(Form{Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id, Intro: intro, Inputs: inputs}), nil
 }
 
 // Submit answers a form that was sent off. An answer with Errors leaves the form open.
@@ -104,6 +103,7 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 	default:
 		return b.private("refused", "This form belongs to another version of Elevate. Open it again with ", Mono("/elevate"), ".")
 	}
+	answer, err = b.orKey(ctx, who, p, s, answer, err)
 	switch {
 	case err == nil:
 		return answer
@@ -124,6 +124,7 @@ func (b *Bot) submitRequest(ctx context.Context, who Who, p access.Person, s Sub
 	}
 	d.code = s.Code
 	answer, err := b.submit(ctx, who, p, d)
+	answer, err = b.orKey(ctx, who, p, s, answer, err)
 	if err == nil {
 		return answer
 	}

@@ -168,6 +168,7 @@ func (b *Bot) act(ctx context.Context, who Who, p access.Person, c command) (Ans
 			return b.openExtend(ctx, p, c.id)
 		}
 		answer, err := b.extend(ctx, who, p, c.id, c.duration, access.Secret{})
+		answer, err = b.orKey(ctx, who, p, Submission{Form: FormExtend, Request: c.id, Values: map[string]string{"duration": typed(c.duration)}}, answer, err)
 		if access.AsksProof(err) { // a code is never typed where others might read it
 			return b.openExtend(ctx, p, c.id)
 		}
@@ -283,7 +284,7 @@ func (b *Bot) approve(ctx context.Context, who Who, p access.Person, id access.R
 		return b.openApprove(ctx, p, id)
 	}
 	if err != nil {
-		return Answer{}, err
+		return b.orKey(ctx, who, p, Submission{Form: FormApprove, Request: id}, Answer{}, err)
 	}
 	if onMessage {
 		return Answer{}, nil

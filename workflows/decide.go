@@ -35,7 +35,7 @@ func (s *Service) Decide(ctx context.Context, by access.Actor, id access.Request
 		said := access.Decision{Verdict: d.Verdict, By: by, At: now, Stage: rec.Stage, Reason: d.Reason, Method: d.Method}
 		if d.Verdict == access.Approve {
 			act := access.Act{Verb: string(access.Approve), Request: rec.ID, Subject: rec.Digest()}
-			method, err := proof.of(ctx, s.stepUp(rec).Approve, act)
+			method, err := proof.of(ctx, s.stepUp(rec).Approve, act, rec)
 			if err != nil {
 				return Transition{}, err
 			}

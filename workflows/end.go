@@ -98,7 +98,7 @@ func (s *Service) extend(ctx context.Context, by access.Actor, id access.Request
 					s.cfg.Policies.For(rec.Role.ID).MaxTotal(), rec.Role.ID, room.Round(time.Second))}
 		}
 		act := access.Act{Verb: string(access.Extend), Request: rec.ID, Subject: rec.Digest() + " to " + stamp(end)}
-		method, err := proof.of(ctx, s.stepUp(rec).Request, act)
+		method, err := proof.of(ctx, s.stepUp(rec).Request, act, rec)
 		if err != nil {
 			return Transition{}, err
 		}

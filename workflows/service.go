@@ -192,7 +192,7 @@ func journalled(t Transition) bool {
 
 // refuse records a "no" and hands it back. Errors that are no refusal pass through unrecorded.
 func (s *Service) refuse(ctx context.Context, by access.Actor, rec *access.Record, verb string, err error) error {
-	if access.AsksProof(err) { // a question back is no refusal
+	if access.AsksProof(err) || access.AsksKey(err) != nil { // a question back is no refusal
 		return err
 	}
 	code := ""

@@ -11,6 +11,7 @@ import (
 type Factor interface {
 	// Prove accepts a person's proof of one act, once, or refuses with the way out (*access.Refusal). Without a proof it
 	// says that one is asked for (access.AsksProof), or why none could help.
+	// One that signs on a page says so by *access.NeedsKey instead.
 	Prove(ctx context.Context, by access.Actor, act access.Act, proof access.Secret) error
 }
 
@@ -36,9 +37,10 @@ func (s *Service) proofBy(by access.Actor, secret access.Secret) *proof {
 	return &proof{service: s, by: by, secret: secret}
 }
 
-// of has the second factor vouch for an act, where one is asked for, and gives which one did. A proof vouches for no
-// other act than the first. It is spent by that: of is called when nothing but the store's own last look can refuse any more.
-func (p *proof) of(ctx context.Context, m access.Method, act access.Act) (access.Method, error) {
+// of has the second factor vouch for an act on a record, where one is asked for, and gives which one did. A proof vouches
+// for no other act than the first. It is spent by that: of is called when nothing but the store's own last look can refuse
+// any more.
+func (p *proof) of(ctx context.Context, m access.Method, act access.Act, on *access.Record) (access.Method, error) {
 	if m == access.NoFactor {
 		return m, nil
 	}
@@ -55,6 +57,9 @@ func (p *proof) of(ctx context.Context, m access.Method, act access.Act) (access
 			Text: "The policy asks for a second factor that Elevate cannot check here, so nothing was done. Please tell whoever looks after Elevate."}
 	}
 	if err := f.Prove(ctx, p.by, act, p.secret); err != nil {
+		if needs := access.AsksKey(err); needs != nil {
+			needs.Record = on
+		}
 		return m, err
 	}
 	p.used = &act

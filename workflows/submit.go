@@ -77,12 +77,12 @@ func (s *Service) Submit(ctx context.Context, by access.Actor, ask Ask) (*access
 			return nil, s.refuse(ctx, by, rec, "submit", err)
 		}
 	}
-	proof, act := s.proofBy(by, ask.Proof), access.Act{Verb: string(access.Submit), Subject: rec.Digest()}
+	proof, act := s.proofBy(by, ask.Proof), access.Act{Verb: string(access.Submit), Subject: rec.Substance()}
 	for range attempts {
 		rec.ID = s.cfg.Store.NewID(rec.SubmittedAt, rec.Right())
 		err := s.reserve(ctx, rec)
 		if err == nil { // whatever can refuse without a code has had its say before one is spent
-			if rec.Method, err = proof.of(ctx, rec.StepUp.Request, act); err != nil {
+			if rec.Method, err = proof.of(ctx, rec.StepUp.Request, act, rec); err != nil {
 				s.vacate(ctx, rec)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"elevate/bot"
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
@@ -35,6 +36,8 @@ type Config struct {
 	Service   *workflows.Service // required
 	Store     Store              // required
 	Directory Directory          // required
+	// Keys leads people to the page on which a security key vouches for a call. Nil: there is none here.
+	Keys bot.Keys
 	// Tokens are who may call. Without any, every call is refused.
 	Tokens []Token
 	// Export writes the audit log of a span of time. Nil: there is no audit log to read, and the route says so.

@@ -1,17 +1,18 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
 	"golang.org/x/time/rate"
 
+	"elevate/bot"
 	"elevate/workflows/access"
 )
 
@@ -113,11 +114,18 @@ type caller struct {
 	actor  access.Actor
 }
 
+// via is the way in, on record.
+const via = "api"
+
 // identify resolves a token to its person as the directory has them now: somebody who left cannot call any more. With
 // an error, what is known of the caller is the actor.
 func (a *API) identify(r *http.Request, t token) (caller, error) {
-	who := caller{token: t, actor: access.Actor{Person: t.person, Via: "api", Account: t.name, Address: address(r)}}
-	p, err := a.cfg.Directory.Person(r.Context(), t.person)
+	return a.resolve(r.Context(), t, access.Actor{Person: t.person, Via: via, Account: t.name, Address: bot.RemoteAddress(r)})
+}
+
+func (a *API) resolve(ctx context.Context, t token, by access.Actor) (caller, error) {
+	who := caller{token: t, actor: by}
+	p, err := a.cfg.Directory.Person(ctx, t.person)
 	var refused *access.Refusal
 	switch {
 	case errors.As(err, &refused):
@@ -131,13 +139,4 @@ func (a *API) identify(r *http.Request, t token) (caller, error) {
 	}
 	who.person = p
 	return who, nil
-}
-
-// address is where a call came from, as far as this process can know: the last proxy, where there is one.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

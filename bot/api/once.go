@@ -104,7 +104,7 @@ func (a *API) begin(ctx context.Context, key string, mine attempt) (found *attem
 // finish puts an answer in its mark's place. An answer that says that nothing was done is not kept, so that the same
 // call may be tried again.
 func (a *API) finish(ctx context.Context, slot string, mine attempt, res *response) *response {
-	if res.Status == http.StatusServiceUnavailable || res.Status == http.StatusTooManyRequests {
+	if res.once || res.Status == http.StatusServiceUnavailable || res.Status == http.StatusTooManyRequests {
 		mine.Void = true
 	} else {
 		mine.Answer = res

@@ -25,6 +25,9 @@ type Problem struct {
 	Errors []FieldError `json:"errors,omitempty"`
 	// Ref finds the cause in the server's log, where Detail does not tell it.
 	Ref string `json:"ref,omitempty"`
+	// Open is a page to open in a browser: the call waits for a security key there, and is done by itself then. It is for
+	// the caller alone, once, for ten minutes.
+	Open string `json:"open,omitempty"`
 
 	// wait is after how long the call may be made again; zero: what is usual.
 	wait time.Duration
@@ -143,6 +146,8 @@ type response struct {
 	Status int               `json:"status"`
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`
+	// once: it holds what must not be kept, and nothing was done yet.
+	once bool
 }
 
 // render makes a response of a document of ours.

@@ -40,7 +40,7 @@ type JustificationRule struct {
 	Ticket    *string `json:"ticket"`
 }
 
-// StepUp is which acts take a code of a second factor: totp, or null for none.
+// StepUp is which acts take a second factor: totp, webauthn, or null for none.
 type StepUp struct {
 	Request *string `json:"request"`
 	Approve *string `json:"approve"`

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"elevate/bot"
 	"elevate/workflows/access"
 )
 
@@ -70,7 +71,7 @@ func (a *API) guard(next guarded) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, ok := a.authenticate(r)
 		if !ok {
-			a.log.Info("api call without a valid token", "method", r.Method, "path", r.URL.Path, "address", address(r))
+			a.log.Info("api call without a valid token", "method", r.Method, "path", r.URL.Path, "address", bot.RemoteAddress(r))
 			unauthenticated().write(w)
 			return
 		}
@@ -164,6 +165,9 @@ func (a *API) answer(ctx context.Context, c *call, do endpoint) *response {
 		}
 	}
 	res, err := do(ctx, c)
+	if needs := access.AsksKey(err); needs != nil {
+		res, err = a.lead(ctx, c, needs)
+	}
 	if err != nil {
 		return a.fault(c.request, err)
 	}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -98,5 +99,61 @@ func TestAnIdempotencyKeyKeepsNothingOfTheCode(t *testing.T) {
 	other := c.as("ana", "POST", "/requests", strings.Replace(body("1"), "vault", "staging", 1), "Content-Type", "application/json", "Idempotency-Key", "k1")
 	if other.StatusCode != 422 {
 		t.Errorf("another role under the same key: %d %s", other.StatusCode, other.body)
+	}
+}
+
+// A call that a security key has to vouch for is answered with a page, and made by itself when the key has signed it. The
+// token alone does nothing, and neither does the page of another call.
+func TestACallThatTakesASecurityKeyGoesOnByItself(t *testing.T) {
+	t.Parallel()
+	w := apitest.Start(t, apitest.Options{Paused: true, StepUp: policy.StepUp{Request: access.WebAuthn, Approve: access.WebAuthn}})
+	c := caller{t, w}
+	post := func(who access.PersonID, path, body string) (answer, string) {
+		t.Helper()
+		a := c.as(who, "POST", path, body, "Content-Type", "application/json", "Idempotency-Key", string(who)+path+body)
+		var p struct{ Code, Open string }
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+			t.Fatalf("%v: %s", err, a.body)
+		}
+		if led := a.StatusCode == 403 && p.Code == access.CodeKeyMissing; led != strings.HasPrefix(p.Open, apitest.KeyURL) {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+		return a, p.Open
+	}
+	const ask = `{"role":"vault-admin","duration":"1h","justification":"because of it"}`
+	if a, open := post("ana", "/requests", ask); open != "" || !strings.Contains(a.body, `"code":"no_factor"`) {
+		t.Errorf("without a key: %s", a.body)
+	}
+	anas, leas := w.EnrolKey(t, "ana"), w.EnrolKey(t, "lea")
+	_, link := post("ana", "/requests", strings.Replace(ask, "it", "that", 1))
+	if out := w.Sign(t, leas, link); out.Done || out.Again == "" {
+		t.Errorf("another person's key: %+v", out)
+	}
+	if out := w.Sign(t, anas, link); !out.Done {
+		t.Fatalf("the request: %+v", out)
+	}
+	waiting := c.as("lea", "GET", "/requests?waiting=true", "")
+	var page struct{ Requests []struct{ ID string } }
+	if err := json.Unmarshal([]byte(waiting.body), &page); err != nil || len(page.Requests) != 1 {
+		t.Fatalf("%v: %s", err, waiting.body)
+	}
+	approve := "/requests/" + page.Requests[0].ID + "/approve"
+	_, link = post("lea", approve, `{"reason":"go on","code":"123456"}`)
+	_, again := post("lea", approve, `{"reason":"go on","code":"123456"}`) // the same key: nothing was done yet
+	if link == "" || link == again {
+		t.Errorf("the second call: %s, %s", link, again)
+	}
+	if out := w.Sign(t, leas, link); !out.Done {
+		t.Fatalf("the approval: %+v", out)
+	}
+	rec, err := w.Store.Get(t.Context(), access.RequestID(page.Requests[0].ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.Method != access.WebAuthn || len(rec.Decisions) != 1 || rec.Decisions[0].Method != "webauthn" || rec.Decisions[0].Reason != "go on" || rec.Decisions[0].By.Via != "api" {
+		t.Errorf("on record: %q, %+v", rec.Method, rec.Decisions)
+	}
+	if out := w.Sign(t, leas, again); out.Done || !strings.Contains(out.Text, "decided request") {
+		t.Errorf("the second page: %+v", out)
 	}
 }

@@ -1,20 +1,15 @@
-// Package enrol is the page on which people set up their second factor. It shows a key once, to whoever follows a link
-// that Elevate gave to one person in chat, and a word for them to type there: so no key goes through a chat, and nobody
-// sets up a factor for somebody else's account.
+// Package enrol is the page on which people set up their second factor. It shows a key for an app once, or registers a
+// security key, for whoever follows a link that Elevate gave to one person in chat, and shows a word for them to type there:
+// so no key goes through a chat, and nobody sets up a factor for somebody else's account.
 package enrol
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
 	"errors"
-	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"elevate/bot"
@@ -26,20 +21,25 @@ import (
 // Path is where the page is served; a link's token follows.
 const Path = "/mfa/"
 
-// maxBody is more than the form ever sends.
-const maxBody = 4 << 10
+// maxBody is more than the form ever sends: what a security key says of itself is the most.
+const maxBody = 64 << 10
 
-//go:embed page.html
-var document string
-
-//go:embed page.css
-var style string
+// The fields of the forms.
+const (
+	fieldTicket = "ticket"
+	fieldCode   = "code"
+	fieldLabel  = "label"
+	fieldWith   = "with" // the method that was chosen
+)
 
 // Factors is what the page does; *factor.Factors is the one implementation.
 type Factors interface {
 	Look(ctx context.Context, token access.Secret, v factor.Visit) (access.Person, error)
 	Show(ctx context.Context, token access.Secret, v factor.Visit) (factor.Page, error)
 	Match(ctx context.Context, token, ticket, code access.Secret, v factor.Visit) (word string, err error)
+	ShowKey(ctx context.Context, token access.Secret, v factor.Visit) (factor.KeyPage, error)
+	AgainKey(ctx context.Context, token, ticket access.Secret, v factor.Visit) (factor.KeyPage, error)
+	MatchKey(ctx context.Context, token, ticket access.Secret, answer, label string, v factor.Visit) (word string, err error)
 }
 
 // Config is what a Page is made of.
@@ -48,15 +48,15 @@ type Config struct {
 	// SignIn tells who is signed in at the browser, or sends it to sign in, answers itself and gives false. Nil: nobody
 	// signs in, and an administrator confirms each factor.
 	SignIn func(w http.ResponseWriter, r *http.Request) (access.PersonID, bool)
-	Logger *slog.Logger // nil: discarded
+	// Methods are those to choose from, the usual one first. Empty: an app alone.
+	Methods []access.Method
+	Logger  *slog.Logger // nil: discarded
 }
 
 // Page serves the page.
 type Page struct {
-	cfg    Config
-	log    *slog.Logger
-	page   *template.Template
-	policy string
+	cfg Config
+	log *slog.Logger
 }
 
 // New makes a Page.
@@ -70,15 +70,10 @@ func New(cfg Config) (*Page, error) {
 	if cfg.SignIn == nil {
 		cfg.SignIn = func(http.ResponseWriter, *http.Request) (access.PersonID, bool) { return "", true }
 	}
-	parsed, err := template.New("page").Parse(document)
-	if err != nil {
-		return nil, err
+	if len(cfg.Methods) == 0 {
+		cfg.Methods = []access.Method{access.TOTP}
 	}
-	// Whitespace counts: the browser hashes what stands between the tags.
-	sum := sha256.Sum256([]byte(style))
-	policy := "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	return &Page{cfg: cfg, log: cfg.Logger, page: parsed, policy: policy}, nil
+	return &Page{cfg: cfg, log: cfg.Logger}, nil
 }
 
 // Handler serves everything below Path.
@@ -86,59 +81,52 @@ func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path+"{token}", p.guarded(p.look))
 	mux.HandleFunc("POST "+Path+"{token}", p.guarded(p.post))
-	return mux
+	return page.Guard(mux)
 }
 
-// guarded sets the headers that keep the page to itself, and asks who is there.
+// guarded asks who is there.
 func (p *Page) guarded(next func(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		page.Seal(w.Header())
-		w.Header().Set("Content-Security-Policy", p.policy)
-		if site := r.Header.Get("Sec-Fetch-Site"); r.Method == http.MethodPost && site != "" && site != "same-origin" {
-			http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
-			return
-		}
 		who, ok := p.cfg.SignIn(w, r)
 		if !ok {
 			return
 		}
-		next(w, r, access.NewSecret(r.PathValue("token")), factor.Visit{Address: address(r), SignedIn: who})
+		next(w, r, access.NewSecret(r.PathValue("token")), factor.Visit{Address: bot.RemoteAddress(r), SignedIn: who})
 	}
 }
 
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-// content is what the page shows: the first of its parts that is there.
-type content struct {
-	Style  template.CSS
-	Gone   bool   // the link leads nowhere
-	Broken string // something went wrong on our side
-	Word   string // the last step
-	Name   string // of the person
-	ID     access.PersonID
-	// The second step: the key, as a picture and to type; both are empty after a wrong code, and Wrong says so.
-	Ticket, Seed string
-	Picture      template.URL
-	Wrong        string
-}
-
-// look shows whom the link is for, and a button. Mail filters and chats open links too: nothing happens by it.
+// look shows whom the link is for, and the ways. Mail filters and chats open links too: nothing happens by it.
 func (p *Page) look(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit) {
 	who, err := p.cfg.Factors.Look(r.Context(), token, v)
 	if err != nil {
 		p.fail(w, err)
 		return
 	}
-	p.show(w, http.StatusOK, content{Name: who.DisplayName(), ID: who.ID})
+	shown := page.Page{
+		Title: "Set up your second factor", Facts: []page.Fact{{Label: "For", Value: who.DisplayName() + " (" + string(who.ID) + ")"}},
+		Lead: "It proves that it is you, also to somebody who got into your chat account.", Foot: "If that is not you, close this page.",
+	}
+	says := map[access.Method]string{
+		access.TOTP:     "An authenticator app on your phone shows codes to type. The next page shows its key, once: have the app ready.",
+		access.WebAuthn: "A security key or passkey signs what you confirm, with its PIN, your finger or your face. You may have several.",
+	}
+	for i, m := range p.cfg.Methods {
+		shown.Text = append(shown.Text, says[m])
+		form := &page.Form{Submit: ways[m], Hidden: []page.Fact{{Label: fieldWith, Value: string(m)}}}
+		if i == 0 {
+			shown.Form = form
+		} else {
+			shown.Other = form
+		}
+	}
+	page.Write(w, http.StatusOK, shown)
 }
 
-// post goes on: to the key, or with a code of the app to the word.
+// ways are what the buttons say.
+var ways = map[access.Method]string{access.TOTP: "Use an authenticator app", access.WebAuthn: "Use a security key or passkey"}
+
+// post goes on: to the key, or with what an app or a key answers to the word.
 func (p *Page) post(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit) {
 	body, ok := bot.Body(w, r, maxBody)
 	if !ok {
@@ -149,34 +137,94 @@ func (p *Page) post(w http.ResponseWriter, r *http.Request, token access.Secret,
 		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
 		return
 	}
-	ticket := access.NewSecret(form.Get("ticket"))
-	if ticket.IsZero() {
-		p.key(w, r, token, v)
-		return
+	ticket, with := access.NewSecret(form.Get(fieldTicket)), access.Method(form.Get(fieldWith))
+	if with == "" {
+		with = p.cfg.Methods[0]
 	}
-	word, err := p.cfg.Factors.Match(r.Context(), token, ticket, access.NewSecret(form.Get("code")), v)
-	var wrong *access.Refusal
 	switch {
+	case !slices.Contains(p.cfg.Methods, with):
+		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
+	case ticket.IsZero() && with == access.WebAuthn:
+		p.askKey(w, r, token, v)
+	case ticket.IsZero():
+		p.showSeed(w, r, token, v)
+	case with == access.WebAuthn:
+		word, err := p.cfg.Factors.MatchKey(r.Context(), token, ticket, form.Get(page.AnswerField), form.Get(fieldLabel), v)
+		p.word(w, word, err, func() (page.Page, error) {
+			shown, err := p.cfg.Factors.AgainKey(r.Context(), token, ticket, v)
+			return keyPage(shown), err
+		})
+	default:
+		word, err := p.cfg.Factors.Match(r.Context(), token, ticket, access.NewSecret(form.Get(fieldCode)), v)
+		p.word(w, word, err, func() (page.Page, error) { return page.Page{Title: "Once more", Form: codeForm(ticket)}, nil })
+	}
+}
+
+// word shows the word, or where the answer was wrong the page that asks again.
+func (p *Page) word(w http.ResponseWriter, word string, err error, again func() (page.Page, error)) {
+	var wrong *access.Refusal
+	var shown page.Page
+	asks := errors.As(err, &wrong) && errors.Is(err, access.ErrInvalid)
+	if asks {
+		shown, err = again()
+	}
+	switch {
+	case err == nil && asks:
+		shown.Form.Wrong = wrong.Text
+		page.Write(w, http.StatusUnprocessableEntity, shown)
 	case err == nil:
-		p.show(w, http.StatusOK, content{Word: word})
-	case errors.As(err, &wrong) && errors.Is(err, access.ErrInvalid):
-		p.show(w, http.StatusUnprocessableEntity, content{Ticket: ticket.Reveal(), Wrong: wrong.Text})
+		page.Write(w, http.StatusOK, page.Page{
+			Title: "One step is left", Tone: page.Good, Lead: "Go back to your chat with Elevate and type:", Word: "/elevate mfa " + word,
+			Foot: "Only do so if it was you who asked for this page there. You can close it then.",
+		})
 	default:
 		p.fail(w, err)
 	}
 }
 
-// key shows the key.
-func (p *Page) key(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit) {
-	page, err := p.cfg.Factors.Show(r.Context(), token, v)
+func codeForm(ticket access.Secret) *page.Form {
+	return &page.Form{
+		Submit: "Go on", Hidden: []page.Fact{{Label: fieldTicket, Value: ticket.Reveal()}, {Label: fieldWith, Value: string(access.TOTP)}},
+		Input: &page.Input{Name: fieldCode, Label: "The six digits that the app shows now", Code: true},
+	}
+}
+
+// showSeed shows the key for an app.
+func (p *Page) showSeed(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit) {
+	shown, err := p.cfg.Factors.Show(r.Context(), token, v)
 	if err != nil {
 		p.fail(w, err)
 		return
 	}
-	p.show(w, http.StatusOK, content{
-		Name: page.Person.DisplayName(), ID: page.Person.ID, Ticket: page.Ticket.Reveal(), Seed: grouped(page.Seed.Reveal()),
-		Picture: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString([]byte(page.Picture.Reveal()))), //nolint:gosec // our own picture
+	page.Write(w, http.StatusOK, page.Page{
+		Title: "Scan this with your app", Lead: "In your authenticator app, add an account and scan the picture. It is shown this once.",
+		Picture: &page.Picture{
+			PNG: []byte(shown.Picture.Reveal()), Alt: "QR code of the key below", Summary: "No camera? Type the key",
+			Letters: grouped(shown.Seed.Reveal()), Note: "Account " + string(shown.Person.ID) + ", time based, six digits.",
+		},
+		Form: codeForm(shown.Ticket),
 	})
+}
+
+// askKey asks for a security key.
+func (p *Page) askKey(w http.ResponseWriter, r *http.Request, token access.Secret, v factor.Visit) {
+	shown, err := p.cfg.Factors.ShowKey(r.Context(), token, v)
+	if err != nil {
+		p.fail(w, err)
+		return
+	}
+	page.Write(w, http.StatusOK, keyPage(shown))
+}
+
+func keyPage(shown factor.KeyPage) page.Page {
+	return page.Page{
+		Title: "Have your key ready", Lead: "Put it in or hold it near, or use what your device offers. Your browser asks for its PIN, your finger or your face.",
+		Form: &page.Form{
+			Submit: "Register the key", Key: &page.Key{New: true, Options: shown.Options},
+			Hidden: []page.Fact{{Label: fieldTicket, Value: shown.Ticket.Reveal()}, {Label: fieldWith, Value: string(access.WebAuthn)}},
+			Input:  &page.Input{Name: fieldLabel, Label: "What do you call it? (may be left empty)", Hint: "Such as Blue key, or Laptop: you tell them apart by it later."},
+		},
+	}
 }
 
 // grouped sets a key in groups of four, for the eye. Apps take it so.
@@ -189,23 +237,17 @@ func grouped(seed string) string {
 }
 
 func (p *Page) fail(w http.ResponseWriter, err error) {
-	if errors.Is(err, factor.ErrLink) {
-		p.show(w, http.StatusNotFound, content{Gone: true})
-		return
+	var refused *access.Refusal
+	switch {
+	case errors.Is(err, factor.ErrLink):
+		page.Write(w, http.StatusNotFound, page.Page{
+			Title: "This link leads nowhere", Tone: page.Bad, Lead: "It was used already, it is older than ten minutes, or a newer one took its place.",
+			Text: []string{"Type “/elevate mfa” in your chat for a new one. If you did not open this link before, tell an administrator: somebody else may have."},
+		})
+	case errors.As(err, &refused) && errors.Is(err, access.ErrConflict):
+		page.Write(w, http.StatusConflict, page.Page{Title: "Not done", Tone: page.Bad, Lead: strings.ReplaceAll(refused.Text, "`", "")})
+	default:
+		p.log.Error("the page for second factors could not answer", "err", err)
+		page.Write(w, http.StatusServiceUnavailable, page.Page{Title: "Not now", Tone: page.Bad, Lead: "Elevate could not look this up just now, so nothing was done. Try again in a minute."})
 	}
-	p.log.Error("the page for second factors could not answer", "err", err)
-	p.show(w, http.StatusServiceUnavailable, content{Broken: "Elevate could not look this up just now. Try again in a minute."})
-}
-
-func (p *Page) show(w http.ResponseWriter, status int, c content) {
-	c.Style = template.CSS(style) //nolint:gosec // our own file
-	var out bytes.Buffer
-	if err := p.page.Execute(&out, c); err != nil {
-		p.log.Error("the page for second factors could not be written", "err", err)
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes()) // whoever hung up needs no answer
 }

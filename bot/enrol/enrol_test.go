@@ -102,7 +102,7 @@ func (s site) do(method string, body io.Reader, headers ...string) (*http.Respon
 
 var (
 	ticketIn = regexp.MustCompile(`name="ticket" value="([A-Z2-7]+)"`)
-	seedIn   = regexp.MustCompile(`class="key">([A-Z2-7 ]+)<`)
+	seedIn   = regexp.MustCompile(`class="letters">([A-Z2-7 ]+)<`)
 	wordIn   = regexp.MustCompile(`/elevate mfa ([0-9A-Z]{3}-[0-9A-Z]{3})`)
 )
 
@@ -189,19 +189,19 @@ func TestThePageWorksInABrowser(t *testing.T) {
 	s := open(t, nil)
 	p := e2etest.OpenPage(t, s.link, 480, 900)
 	p.See(`document.querySelector("h1").textContent === "Set up your second factor"`, "the first page")
-	p.See(`getComputedStyle(document.querySelector("main")).borderRadius === "12px"`, "its style")
+	p.See(`getComputedStyle(document.querySelector("main")).borderTopWidth === "4px"`, "its style")
 	p.Shot("enrol-start")
-	p.Click(`document.querySelector("button")`, "Show the key")
+	p.Click(`document.querySelector("button")`, "Use an authenticator app")
 	p.See(`document.querySelector("img")?.naturalWidth === 240`, "the picture")
 	p.Shot("enrol-key")
-	seed := e2etest.Get[string](p, `document.querySelector(".key").textContent`)
+	seed := e2etest.Get[string](p, `document.querySelector(".letters").textContent`)
 	typeCode := func(code string) {
-		p.See(`document.activeElement?.id === "code"`, "the input")
+		p.See(`document.activeElement?.name === "code"`, "the input")
 		p.Type(code)
 		p.Click(`document.querySelector("button")`, "Go on")
 	}
 	typeCode("000 000")
-	p.See(`document.querySelector(".wrong") !== null`, "the complaint")
+	p.See(`document.querySelector(".wrong")?.textContent`, "the complaint")
 	p.Shot("enrol-wrong")
 	code, err := totp.GenerateCode(strings.ReplaceAll(seed, " ", ""), time.Now())
 	must(t, err)

@@ -1,5 +1,6 @@
-// Package page is the look of the few pages that Elevate itself shows in a browser: signing in, linking an account. They
-// are plain documents with forms. They run no script, load nothing and are kept nowhere.
+// Package page is the look of the few pages that Elevate itself shows in a browser: signing in, linking an account, setting
+// up a second factor, using a security key. They are plain documents with forms, load nothing from elsewhere and are kept
+// nowhere. They run no script, but for one of ours where a browser must speak to a security key.
 package page
 
 import (
@@ -28,11 +29,22 @@ type Page struct {
 	Tone  Tone
 	Lead  string // the one sentence that everybody reads
 	// Word is something to type elsewhere, shown large and on a line of its own.
-	Word  string
-	Facts []Fact   // what the page is about
-	Text  []string // paragraphs
-	Form  *Form
-	Foot  string // the small print
+	Word    string
+	Facts   []Fact // what the page is about
+	Text    []string
+	Picture *Picture
+	Form    *Form
+	Other   *Form  // another way, less usual
+	Foot    string // the small print
+}
+
+// Picture is an image, and what it says for those who cannot use it.
+type Picture struct {
+	PNG     []byte
+	Alt     string
+	Summary string // of what unfolds below it
+	Letters string // the same to type
+	Note    string
 }
 
 // Fact is a labelled value.
@@ -40,10 +52,47 @@ type Fact struct{ Label, Value string }
 
 // Form is a button that posts.
 type Form struct {
-	Action string // path of ours
+	Action string // path of ours; empty: where the page is
 	Submit string // the button's label
+	Hidden []Fact // fields that nobody sees, by name
+	Input  *Input
+	Wrong  string // what is wrong with what was sent
+	Key    *Key
 	// To is an origin beside ours that the answer may lead the browser to, as in https://login.example.com.
 	To string
+}
+
+// Input is a line to type into.
+type Input struct {
+	Name, Label, Hint string
+	// Code is for the six digits of an app; otherwise it is any text that may be left out.
+	Code bool
+}
+
+// Key has a security key answer before the form is sent. Its answer is the field of the name AnswerField, as JSON.
+type Key struct {
+	New bool // make one; otherwise one of those that are there signs
+	// Options are PublicKeyCredentialCreationOptionsJSON, or PublicKeyCredentialRequestOptionsJSON.
+	Options []byte
+}
+
+// AnswerField carries what a security key answered.
+const AnswerField = "answer"
+
+// ScriptPath is where the script that speaks to security keys is served. See Script.
+const ScriptPath = "/key/key.js"
+
+// scriptFrom leads there from every page of ours, also where a proxy serves them below a path of its own.
+const scriptFrom = ".." + ScriptPath
+
+//go:embed key.js
+var script []byte
+
+// Script serves the script.
+func Script(w http.ResponseWriter, _ *http.Request) {
+	Seal(w.Header())
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	_, _ = w.Write(script) // whoever hung up needs no script
 }
 
 //go:embed page.html
@@ -64,25 +113,49 @@ var styleHash = func() string {
 func Write(w http.ResponseWriter, status int, p Page) {
 	h := w.Header()
 	Seal(h)
+	h.Set("Content-Security-Policy", p.policy())
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	shown := struct {
+		Page
+		Style   template.CSS
+		Image   template.URL
+		Script  string
+		Options string
+		Answer  string
+	}{Page: p, Style: template.CSS(style), Script: scriptFrom, Answer: AnswerField} //nolint:gosec // our own file
+	if p.Picture != nil {
+		shown.Image = template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(p.Picture.PNG)) //nolint:gosec // our own picture
+	}
+	if p.keyed() {
+		shown.Options = string(p.Form.Key.Options)
+	}
+	var out bytes.Buffer
+	if err := parsed.Execute(&out, shown); err != nil { // cannot happen: the template is ours, and buffers take everything
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // whoever hung up needs no page
+}
+
+func (p Page) keyed() bool { return p.Form != nil && p.Form.Key != nil }
+
+// policy lets in what the page has and nothing else.
+func (p Page) policy() string {
 	targets := []string{"'self'"}
 	if p.Form == nil {
 		targets = []string{"'none'"}
 	} else if p.Form.To != "" {
 		targets = append(targets, p.Form.To)
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleHash+"; base-uri 'none'; frame-ancestors 'none'; form-action "+strings.Join(targets, " "))
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	var out bytes.Buffer
-	err := parsed.Execute(&out, struct {
-		Page
-		Style template.CSS
-	}{p, template.CSS(style)}) //nolint:gosec // our own file
-	if err != nil { // cannot happen: the template is ours, and buffers take everything
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
+	policy := "default-src 'none'; style-src " + styleHash + "; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.Join(targets, " ")
+	if p.Picture != nil {
+		policy += "; img-src data:"
 	}
-	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes()) // whoever hung up needs no page
+	if p.keyed() {
+		policy += "; script-src 'self'"
+	}
+	return policy
 }
 
 // Seal keeps an answer out of caches, frames, search engines and the addresses that a browser tells others of.

@@ -16,7 +16,6 @@ import (
 
 	"elevate/bot"
 	"elevate/bot/api"
-	"elevate/bot/enrol"
 	"elevate/bot/linking"
 	"elevate/bot/signin"
 	"elevate/bot/slack"
@@ -50,6 +49,7 @@ type app struct {
 	desk     *signin.Desk    // nil without oidc
 	linking  *linking.Office // nil where the configuration alone says who people are
 	service  *workflows.Service
+	talk     *bot.Bot // nil without a chat
 	runner   *workflows.Runner
 	drainer  *audit.Drainer
 	recovery *workflows.Recovery
@@ -192,6 +192,7 @@ func (a *app) openChats() error {
 	if err != nil {
 		return err
 	}
+	a.talk = talk
 	if err := errors.Join(a.openSlack(talk), a.openTeams(talk)); err != nil {
 		return err
 	}
@@ -271,9 +272,11 @@ func (a *app) observeAck(chat string) func(kind string, took time.Duration) {
 }
 
 func (a *app) openHTTP() error {
-	programs, err := api.New(api.Config{
-		Service: a.service, Store: a.store, Directory: a.people, Tokens: a.cfg.API.Tokens, Export: a.export, Logger: a.log,
-	})
+	calls := api.Config{Service: a.service, Store: a.store, Directory: a.people, Tokens: a.cfg.API.Tokens, Export: a.export, Logger: a.log}
+	if a.factors != nil {
+		calls.Keys = a.factors
+	}
+	programs, err := api.New(calls)
 	if err != nil {
 		return err
 	}
@@ -295,12 +298,8 @@ func (a *app) openHTTP() error {
 	if a.teams != nil {
 		mux.Handle("/api/messages", a.teams.Handler())
 	}
-	if a.factors != nil {
-		page, err := enrol.New(enrol.Config{Factors: a.factors, SignIn: a.signsIn(), Logger: a.log})
-		if err != nil {
-			return err
-		}
-		mux.Handle(enrol.Path, page.Handler())
+	if err := a.serveFactors(mux, programs); err != nil {
+		return err
 	}
 	a.servePages(mux)
 	a.handler = mux

@@ -180,6 +180,9 @@ func (e *problemError) Error() string {
 	if e.Status == http.StatusUnauthorized {
 		return "the server does not know this token. Set ELEVATE_TOKEN or --token-file to a valid one"
 	}
+	if e.Open != "" {
+		text += "\n\n  " + printable(e.Open) + "\n"
+	}
 	return text
 }
 

@@ -30,10 +30,15 @@ func openCamera(t *testing.T) *camera {
 // Thread opens the thread below the channel's last message that has one.
 func (o *office) shot(name, person, place string, thread bool) {
 	o.Helper()
-	if o.camera == nil {
+	o.camera.takes(o.workspace, name, person, place, thread)
+}
+
+func (c *camera) takes(w *workspace, name, person, place string, thread bool) {
+	w.Helper()
+	if c == nil {
 		return
 	}
-	o.camera.Visit(o.url)
-	e2etest.Get[bool](o.camera.Page, fmt.Sprintf("(%s)(%q, %q, %t)", emulatorScript, slackID(person), place, thread))
-	o.camera.Shot(name)
+	c.Visit(w.url)
+	e2etest.Get[bool](c.Page, fmt.Sprintf("(%s)(%q, %q, %t)", emulatorScript, slackID(person), place, thread))
+	c.Shot(name)
 }

@@ -18,8 +18,9 @@ type tenant struct {
 	*e2etest.Playground
 	bot   *e2etest.Bot
 	judge *judge
-	// extra is configuration of connectors and roles beside the judge's, and of Ana's accounts there.
-	extra struct{ connectors, roles, ana string }
+	// extra is configuration of connectors and roles beside the judge's, and of Ana's accounts there; and what stands beside
+	// http.listen, in the policy, and at the top.
+	extra struct{ connectors, roles, ana, http, policy, top string }
 }
 
 // openTenant starts everything. With a workspace the bot is in Slack too, which calls it at the address.
@@ -49,9 +50,9 @@ func (n *tenant) config(redis, listen string, w *workspace) string {
 	}
 	return fmt.Sprintf(`
 store: {url: %q}
-http: {listen: %q}
+http: {listen: %q%s}
 %s
-teams:
+%steams:
   app_id: %s
   tenant_id: %s
   client_secret: "${TEAMS_SECRET}"
@@ -73,9 +74,9 @@ connectors:
     duration: {default: 10m, max: 1h}
     justification: {min_length: 10, ticket: "^INC-[0-9]+$"}
     approve: [{by: '"sre-leads" in person.groups', within: 30m}]
-    channel: {%steams: %q}
+%s    channel: {%steams: %q}
 audit: {dir: audit}
-`, redis, listen, slack, teamsfake.AppID, teamsfake.TenantID, n.ServiceURL(), n.MetadataURL(), n.TokenURL(),
+`, redis, listen, n.extra.http, slack, n.extra.top, teamsfake.AppID, teamsfake.TenantID, n.ServiceURL(), n.MetadataURL(), n.TokenURL(),
 		teamsfake.ObjectID("ana"), n.extra.ana, teamsfake.ObjectID("bob"), teamsfake.ObjectID("mei"), n.judge.url+"bot", judgeSecret,
-		n.extra.connectors, n.extra.roles, channel, teamsfake.Access)
+		n.extra.connectors, n.extra.roles, n.extra.policy, channel, teamsfake.Access)
 }

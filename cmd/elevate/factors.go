@@ -7,15 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"elevate/bot"
+	"elevate/bot/api"
 	"elevate/bot/enrol"
 	pages "elevate/bot/page"
 	"elevate/bot/signin"
+	"elevate/bot/vouch"
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey"
 )
 
 // openFactors makes people's second factors, where the configuration has what they need.
@@ -23,12 +27,17 @@ func (a *app) openFactors() (err error) {
 	if len(a.cfg.Secrets.Keys) == 0 || a.cfg.HTTP.PublicURL == "" {
 		return nil
 	}
-	a.factors, err = factor.New(factor.Config{
+	c := factor.Config{
 		Store: a.store, Directory: a.people, Keys: a.cfg.Secrets.Keys, PageURL: a.cfg.HTTP.PublicURL + enrol.Path,
-		Administrator: a.cfg.Administrator, Issuer: a.cfg.TOTP.Issuer, Strict: a.cfg.TOTP.Strict,
+		KeyURL: a.cfg.HTTP.PublicURL + vouch.Path, Administrator: a.cfg.Administrator, Issuer: a.cfg.TOTP.Issuer, Strict: a.cfg.TOTP.Strict,
 		Tell: bot.TellFactor(a.store, a.chats), Logger: a.log,
-	})
-	if err != nil {
+	}
+	if passkey.CheckURL(a.cfg.HTTP.PublicURL) == nil {
+		if c.Party, err = passkey.New(a.cfg.HTTP.PublicURL, a.cfg.TOTP.Issuer); err != nil {
+			return fmt.Errorf("http.public_url: %w", err)
+		}
+	}
+	if a.factors, err = factor.New(c); err != nil {
 		return fmt.Errorf("second factors: %w", err)
 	}
 	a.runs = append(a.runs, a.reseal)
@@ -84,7 +93,47 @@ func (a *app) methods() map[access.Method]workflows.Factor {
 	if a.factors == nil {
 		return nil
 	}
-	return map[access.Method]workflows.Factor{access.TOTP: a.factors}
+	methods := map[access.Method]workflows.Factor{access.TOTP: a.factors}
+	if keys := a.factors.Keys(); keys != nil {
+		methods[access.WebAuthn] = keys
+	}
+	return methods
+}
+
+// serveFactors adds the pages on which people set their second factors up, and use their security keys.
+func (a *app) serveFactors(mux *http.ServeMux, programs *api.API) error {
+	if a.factors == nil {
+		return nil
+	}
+	c := enrol.Config{Factors: a.factors, SignIn: a.signsIn(), Logger: a.log}
+	switch {
+	case !a.factors.HasKeys():
+	case a.cfg.AsksKey():
+		c.Methods = []access.Method{access.WebAuthn, access.TOTP}
+	default:
+		c.Methods = []access.Method{access.TOTP, access.WebAuthn}
+	}
+	set, err := enrol.New(c)
+	if err != nil {
+		return err
+	}
+	used, err := vouch.New(vouch.Config{Act: a.factors.Act, Do: a.resume(programs), Person: a.people.Person, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	mux.Handle(enrol.Path, set.Handler())
+	mux.Handle(vouch.Path, used.Handler())
+	return nil
+}
+
+// resume gives what waited for a security key back to where it was begun.
+func (a *app) resume(programs *api.API) func(ctx context.Context, w factor.Waiting, proof access.Secret) bot.Outcome {
+	return func(ctx context.Context, w factor.Waiting, proof access.Secret) bot.Outcome {
+		if a.talk != nil && slices.Contains(a.chats, w.By.Via) {
+			return a.talk.Resume(ctx, w.By, w.Errand, proof)
+		}
+		return programs.Resume(ctx, w.By, w.Errand, w.Act.Verb, proof)
+	}
 }
 
 // reseal seals with the first key what others sealed. What goes wrong is tried again at the next start: the old keys open

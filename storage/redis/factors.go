@@ -1,13 +1,18 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
@@ -30,18 +35,32 @@ func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, e
 	if err != nil {
 		return factor.Stored{}, fmt.Errorf("redis: factor: %w", err)
 	}
-	if len(h) == 0 {
-		return factor.Stored{}, nil
-	}
 	n := numbers{of: h}
 	out := factor.Stored{
 		ID: h["id"], Sealed: h["seed"], Since: n.time("since"), Counter: n.number("counter"), LockedUntil: n.time("until"),
-		Disabled: h["disabled"] != "", ResetBy: access.PersonID(h["reset_by"]), ResetAt: n.time("reset_at"),
+		Disabled: h["disabled"] != "", ResetBy: access.PersonID(h["reset_by"]), ResetAt: n.time("reset_at"), Keys: n.keys(),
 	}
-	if n.err != nil || out.ID == "" {
+	if n.err != nil || out.ID == "" && out.Sealed != "" {
 		return factor.Stored{}, fmt.Errorf("redis: the factor of %s is unreadable: %w", p, errors.Join(n.err, errors.New("no whole one")))
 	}
 	return out, nil
+}
+
+// keys are the security keys of a person's hash. Each has fields of its own, by its id.
+func (n *numbers) keys() []factor.StoredKey {
+	var out []factor.StoredKey
+	for field, sealed := range n.of {
+		id, ok := strings.CutPrefix(field, "k:")
+		if !ok {
+			continue
+		}
+		out = append(out, factor.StoredKey{
+			ID: id, Sealed: sealed, Number: n.number("kn:" + id), Since: n.time("ks:" + id), Count: n.number("kc:" + id),
+			Suspended: n.of["kx:"+id] != "",
+		})
+	}
+	slices.SortFunc(out, func(a, b factor.StoredKey) int { return cmp.Compare(a.Number, b.Number) })
+	return out
 }
 
 // Enrolment loads a person's enrolment.
@@ -55,7 +74,7 @@ func (s *Store) Enrolment(ctx context.Context, p access.PersonID) (factor.Enrolm
 	}
 	n := numbers{of: h}
 	out := factor.Enrolment{
-		ID: h["id"], Step: factor.Step(h["step"]), Sealed: h["sealed"], Link: h["link"], Ticket: h["ticket"],
+		ID: h["id"], Step: factor.Step(h["step"]), Kind: access.Method(h["kind"]), Sealed: h["sealed"], Link: h["link"], Ticket: h["ticket"],
 		Counter: n.number("counter"), Vouched: h["vouched"],
 	}
 	if n.err != nil {
@@ -94,13 +113,13 @@ func (n *numbers) time(field string) time.Time {
 func (s *Store) Enrol(ctx context.Context, p access.PersonID, e factor.Enrolment, ttl time.Duration, ev audit.Event) error {
 	k := s.factorKeys(p)
 	_, err := s.factorStep(ctx, "factor_enrol", []string{k.enrolment, k.events, k.attempt}, []audit.Event{ev}, append([]any{millis(ttl),
-		"id", e.ID, "sealed", e.Sealed, "link", e.Link}, changing(e)...)...)
+		"id", e.ID, "link", e.Link}, changing(e)...)...)
 	return err
 }
 
 // changing are the fields of an enrolment that its steps change.
 func changing(e factor.Enrolment) []any {
-	return []any{"step", string(e.Step), "ticket", e.Ticket, "counter", e.Counter, "vouched", e.Vouched}
+	return []any{"step", string(e.Step), "kind", string(e.Kind), "sealed", e.Sealed, "ticket", e.Ticket, "counter", e.Counter, "vouched", e.Vouched}
 }
 
 // Advance moves an enrolment on.
@@ -120,8 +139,12 @@ func (s *Store) Stray(ctx context.Context, p access.PersonID, id string, most in
 
 // Confirm makes the factor of an enrolment.
 func (s *Store) Confirm(ctx context.Context, p access.PersonID, e factor.Enrolment, from factor.Step, at time.Time, ev audit.Event) (bool, error) {
+	script := "factor_confirm"
+	if e.Kind == access.WebAuthn {
+		script = "factor_key"
+	}
 	k := s.factorKeys(p)
-	word, err := s.factorStep(ctx, "factor_confirm", []string{k.factor, k.events, k.attempt, k.enrolment}, []audit.Event{ev},
+	word, err := s.factorStep(ctx, script, []string{k.factor, k.events, k.attempt, k.enrolment}, []audit.Event{ev},
 		e.ID, string(from), e.Sealed, early(at))
 	return word == "ok", err
 }
@@ -152,6 +175,41 @@ func (s *Store) Miss(ctx context.Context, p access.PersonID, id string, l factor
 	return factor.Verdict(word), err
 }
 
+// actKey is of an act that waits for a key, in the slot of the person's factors.
+func (s *Store) actKey(p access.PersonID, id string) string {
+	return s.keys.of("factor:"+string(p)) + "fa:" + string(p) + ":" + id
+}
+
+// AwaitKey keeps an act that waits for a key.
+func (s *Store) AwaitKey(ctx context.Context, p access.PersonID, id, sealed string, ttl time.Duration, ev audit.Event) error {
+	k := s.factorKeys(p)
+	_, err := s.factorStep(ctx, "factor_enrol", []string{s.actKey(p, id), k.events, k.attempt}, []audit.Event{ev}, millis(ttl), "id", id, "sealed", sealed)
+	return err
+}
+
+// Awaiting gives an act that waits for a key.
+func (s *Store) Awaiting(ctx context.Context, p access.PersonID, id string) (string, error) {
+	sealed, err := s.client.HGet(ctx, s.actKey(p, id), "sealed").Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return "", fmt.Errorf("redis: an act that waits for a key: %w", err)
+	}
+	return sealed, nil
+}
+
+// Sign takes a key's signature for an act.
+func (s *Store) Sign(ctx context.Context, p access.PersonID, act, key string, count int64, ev factor.Signatures) (factor.Verdict, error) {
+	k := s.factorKeys(p)
+	word, err := s.factorStep(ctx, "factor_sign", []string{k.factor, k.events, k.attempt, s.actKey(p, act)}, []audit.Event{ev.Used, ev.Cloned, ev.Failed}, key, count)
+	return factor.Verdict(word), err
+}
+
+// StrayAct counts a try that does not count.
+func (s *Store) StrayAct(ctx context.Context, p access.PersonID, act string, most int, ev audit.Event) (bool, error) {
+	k := s.factorKeys(p)
+	word, err := s.factorStep(ctx, "factor_stray", []string{s.actKey(p, act), k.events, k.attempt}, []audit.Event{ev}, act, most)
+	return word == "ok", err
+}
+
 // Remove takes a factor away.
 func (s *Store) Remove(ctx context.Context, p access.PersonID, id string, askedBy access.PersonID, ev audit.Event) (bool, error) {
 	k := s.factorKeys(p)
@@ -166,7 +224,7 @@ func (s *Store) AskReset(ctx context.Context, p access.PersonID, id string, by a
 	return word == "ok", err
 }
 
-// Reseal puts a seed that was sealed anew in the place of the old one.
+// Reseal puts a seed or a key that was sealed anew in the place of the old one.
 func (s *Store) Reseal(ctx context.Context, p access.PersonID, id, old, sealed string) (bool, error) {
 	return s.either(ctx, call{script: "factor_reseal", keys: []string{s.factorKeys(p).factor}, args: []any{id, old, sealed}}, "moved")
 }
@@ -177,6 +235,8 @@ var factorWords = map[string]map[string]bool{
 	"factor_advance": {"ok": true, "moved": true},
 	"factor_stray":   {"ok": true, "over": true},
 	"factor_confirm": {"ok": true, "moved": true},
+	"factor_key":     {"ok": true, "moved": true},
+	"factor_sign":    {"accepted": true, "used": true, "none": true, "cloned": true},
 	"factor_charge":  {"open": true, "none": true, "locked": true, "disabled": true},
 	"factor_spend":   {"accepted": true, "used": true, "none": true},
 	"factor_miss":    {"missed": true, "locked": true, "disabled": true, "none": true},

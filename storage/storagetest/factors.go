@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -37,6 +38,11 @@ func RunFactors(t *testing.T, open func(t TB, clock *Clock) FactorStore) {
 		"ALockEnds":                aLockEnds,
 		"TooManyInARowDisable":     tooManyInARowDisable,
 		"OneAdministratorIsTooFew": oneAdministratorIsTooFew,
+		"AKeySignsAnActOnce":       aKeySignsAnActOnce,
+		"AKeyCountsOn":             aKeyCountsOn,
+		"KeysStandBesideAnApp":     keysStandBesideAnApp,
+		"AResetTakesAllThereIs":    aResetTakesAllThereIs,
+		"StraysEndAnAct":           straysEndAnAct,
 		"ResealNeedsTheOld":        resealNeedsTheOld,
 		"EveryStepLeavesItsEvent":  everyStepLeavesItsEvent,
 	} {
@@ -57,9 +63,9 @@ func (f *factors) ok(err error) {
 	}
 }
 
-func same[V comparable](f *factors, what string, got, want V) {
+func same[V any](f *factors, what string, got, want V) {
 	f.Helper()
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		f.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 )
 
 // Method is a second factor: a way in which somebody proves, for one exact act, to be there in person.
@@ -61,6 +62,17 @@ func (r Request) Digest() string {
 	return digest(r)
 }
 
+// Substance identifies what is asked for without when and whence: the same however often it is looked at before it is
+// submitted.
+func (r Request) Substance() string {
+	r.SubmittedAt, r.By = time.Time{}, Actor{}
+	r.Parts = slices.Clone(r.Parts)
+	for i := range r.Parts {
+		r.Parts[i].ID = "" // drawn anew each time
+	}
+	return r.Digest()
+}
+
 // digest hashes a value of this package. Its JSON is the same for equal values: map keys are sorted.
 func digest(v any) string {
 	text, err := json.Marshal(v)
@@ -77,10 +89,29 @@ const (
 	CodeProofWrong    = "code_wrong"    // it is wrong, or was used already
 	CodeFactorMissing = "no_factor"     // the person has none set up
 	CodeFactorLocked  = "factor_locked" // too many wrong codes
+	CodeKeyMissing    = "key_missing"   // the act asks for a security key: lead the person to the page that does
 )
 
 // AsksProof tells whether an act was held up only because it came without the proof that it asks for.
 func AsksProof(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && r.Code == CodeProofMissing
+}
+
+// NeedsKey is the refusal of an act that was held up only because a security key has to vouch for it, on a page.
+type NeedsKey struct {
+	*Refusal
+	Act Act
+	// Record is what the act is done to, for the page to show; nil where the act is of no request.
+	Record *Record
+}
+
+// Unwrap makes it the refusal that it is.
+func (n *NeedsKey) Unwrap() error { return n.Refusal }
+
+// AsksKey gives what an act asks of a security key; nil where the error is another.
+func AsksKey(err error) *NeedsKey {
+	var n *NeedsKey
+	errors.As(err, &n)
+	return n
 }

@@ -25,7 +25,8 @@ const (
 	// wordLength is that of the word which the page shows: 30 bits, for one person, ten minutes and five tries.
 	wordLength = 6
 	// What vouches for an enrolment beside an administrator.
-	byFactor = "factor"
+	byFactor = "factor" // a code of their app
+	byKey    = "key"
 	bySignIn = "sign-in"
 )
 
@@ -34,30 +35,32 @@ const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // secrets are what an enrolment keeps sealed.
 type secrets struct {
-	Seed string `json:"seed"`
-	Word string `json:"word"`
+	Seed      string `json:"seed"`
+	Word      string `json:"word"`
+	Challenge []byte `json:"challenge,omitempty"` // for a key
+	Key       *held  `json:"key,omitempty"`       // from Proved on, where it is one
 }
 
-// Begin gives somebody the link to a page that sets up a factor. Whoever has one proves it first.
-func (f *Factors) Begin(ctx context.Context, by access.Actor, code access.Secret) (link access.Secret, err error) {
+// Begin gives somebody the link to a page that sets up a factor: an app in the place of any other, or one more key. Whoever
+// has a factor proves it first.
+func (f *Factors) Begin(ctx context.Context, by access.Actor, proof access.Secret) (link access.Secret, err error) {
 	stored, err := f.stored(ctx, by.Person)
 	if err != nil {
 		return link, err
 	}
 	e := Enrolment{ID: rand.Text(), Step: Opened}
-	if stored.ID != "" {
-		if err := f.Prove(ctx, by, access.Act{Verb: "replace", Subject: stored.ID}, code); err != nil {
+	if !stored.none() {
+		if e.Vouched, err = f.self(ctx, by, stored, access.Act{Verb: "replace", Subject: stored.mark()}, proof); err != nil {
 			return link, err
 		}
-		e.Vouched = byFactor
 	}
 	token := rand.Text() + rand.Text() // 260 bits
 	e.Link = hash(token)
-	hidden, err := json.Marshal(secrets{Seed: newSeed().Reveal(), Word: newWord()})
-	if err != nil {
-		return link, fmt.Errorf("write an enrolment: %w", err)
+	challenge := make([]byte, 32)
+	_, _ = rand.Read(challenge) // never fails: crypto/rand ends the program instead
+	if err := f.hide(by.Person, &e, secrets{Seed: newSeed().Reveal(), Word: newWord(), Challenge: challenge}); err != nil {
+		return link, err
 	}
-	e.Sealed = f.box.Seal(access.NewSecret(string(hidden)), string(by.Person), "enrolment", e.ID)
 	if err := f.cfg.Store.Enrol(ctx, by.Person, e, linkLife, f.event(EventLink, by, by.Person)); err != nil {
 		return link, unavailable(err)
 	}
@@ -65,6 +68,16 @@ func (f *Factors) Begin(ctx context.Context, by access.Actor, code access.Secret
 		return link, unavailable(err)
 	}
 	return access.NewSecret(f.cfg.PageURL + token), nil
+}
+
+// hide seals an enrolment's secrets into it.
+func (f *Factors) hide(p access.PersonID, e *Enrolment, s secrets) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write an enrolment: %w", err)
+	}
+	e.Sealed = f.box.Seal(access.NewSecret(string(text)), string(p), "enrolment", e.ID)
+	return nil
 }
 
 func newWord() string {
@@ -151,6 +164,15 @@ func (f *Factors) Show(ctx context.Context, token access.Secret, v Visit) (Page,
 	if err != nil {
 		return Page{}, err
 	}
+	ticket, err := f.shown(ctx, p, e, v)
+	if err != nil {
+		return Page{}, err
+	}
+	return Page{Person: p, Seed: access.NewSecret(hidden.Seed), Picture: image, Ticket: ticket}, nil
+}
+
+// shown moves an enrolment on, and gives the ticket that goes on from there.
+func (f *Factors) shown(ctx context.Context, p access.Person, e Enrolment, v Visit) (access.Secret, error) {
 	ticket := rand.Text()
 	e.Step, e.Ticket = Shown, hash(ticket)
 	if v.SignedIn != "" {
@@ -159,11 +181,11 @@ func (f *Factors) Show(ctx context.Context, token access.Secret, v Visit) (Page,
 	moved, err := f.cfg.Store.Advance(ctx, p.ID, Opened, e, 0, f.event(EventShown, visitor(p, v), p.ID))
 	switch {
 	case err != nil:
-		return Page{}, unavailable(err)
+		return access.Secret{}, unavailable(err)
 	case !moved:
-		return Page{}, ErrLink
+		return access.Secret{}, ErrLink
 	}
-	return Page{Person: p, Seed: access.NewSecret(hidden.Seed), Picture: image, Ticket: access.NewSecret(ticket)}, nil
+	return access.NewSecret(ticket), nil
 }
 
 // visitor is whoever is at the page: the link says who that should be, and no more.
@@ -191,17 +213,23 @@ func seedless(err error) string {
 	return err.Error()
 }
 
+// resume finds an enrolment that a page goes on with.
+func (f *Factors) resume(ctx context.Context, token, ticket access.Secret, v Visit) (access.Person, Enrolment, secrets, error) {
+	p, e, err := f.follow(ctx, token, v, Shown)
+	if err != nil {
+		return p, e, secrets{}, err
+	}
+	if !same(e.Ticket, hash(ticket.Reveal())) {
+		return p, e, secrets{}, ErrLink
+	}
+	hidden, err := f.open(p.ID, e)
+	return p, e, hidden, err
+}
+
 // Match takes a code of the new app on the page, and gives the word to type in chat. ErrLink where the page is too old
 // or was tried too often; a refusal where the code is wrong and may be tried again.
 func (f *Factors) Match(ctx context.Context, token, ticket, code access.Secret, v Visit) (word string, err error) {
-	p, e, err := f.follow(ctx, token, v, Shown)
-	if err != nil {
-		return "", err
-	}
-	if !same(e.Ticket, hash(ticket.Reveal())) {
-		return "", ErrLink
-	}
-	hidden, err := f.open(p.ID, e)
+	p, e, hidden, err := f.resume(ctx, token, ticket, v)
 	if err != nil {
 		return "", err
 	}
@@ -217,8 +245,16 @@ func (f *Factors) Match(ctx context.Context, token, ticket, code access.Secret, 
 		return "", f.stray(ctx, p.ID, e, visitor(p, v), refusal(access.ErrInvalid, access.CodeProofWrong,
 			"That is not the code of this key. Wait until your app shows the next one, and look that the clock of your phone is right."), ErrLink)
 	}
-	e.Step, e.Counter = Proved, step
-	moved, err := f.cfg.Store.Advance(ctx, p.ID, Shown, e, 0, f.event(EventProved, visitor(p, v), p.ID))
+	e.Kind, e.Counter = access.TOTP, step
+	return f.proved(ctx, p, e, hidden, v)
+}
+
+// proved moves an enrolment on to the word.
+func (f *Factors) proved(ctx context.Context, p access.Person, e Enrolment, hidden secrets, v Visit) (word string, err error) {
+	e.Step = Proved
+	ev := f.event(EventProved, visitor(p, v), p.ID)
+	ev.Detail = map[string]string{"method": string(e.Kind)}
+	moved, err := f.cfg.Store.Advance(ctx, p.ID, Shown, e, 0, ev)
 	switch {
 	case err != nil:
 		return "", unavailable(err)
@@ -292,15 +328,21 @@ func (f *Factors) set(ctx context.Context, p access.PersonID, e Enrolment, from 
 	if err != nil {
 		return err
 	}
-	if err := checkSeed(access.NewSecret(hidden.Seed)); err != nil {
-		return unavailable(err)
-	}
+	n := Notice{Event: EventSet, ID: e.ID, Person: p, By: by}
 	ev := f.event(EventSet, by, p)
-	ev.Detail = map[string]string{"factor": e.ID, "vouched": e.Vouched}
+	ev.Detail = map[string]string{"factor": e.ID, "vouched": e.Vouched, "method": string(access.TOTP)}
 	if e.Vouched == "" {
 		ev.Detail["vouched"] = "administrator"
 	}
-	e.Sealed = f.box.Seal(access.NewSecret(hidden.Seed), string(p), e.ID)
+	if e.Kind == access.WebAuthn {
+		ev.Detail["method"], n.Key = string(access.WebAuthn), "security key"
+		e.Sealed, err = f.sealKey(p, e.ID, hidden.Key)
+	} else if err = checkSeed(access.NewSecret(hidden.Seed)); err == nil {
+		e.Sealed = f.box.Seal(access.NewSecret(hidden.Seed), string(p), e.ID)
+	}
+	if err != nil {
+		return unavailable(err)
+	}
 	made, err := f.cfg.Store.Confirm(ctx, p, e, from, f.now().UTC(), ev)
 	switch {
 	case err != nil:
@@ -308,7 +350,7 @@ func (f *Factors) set(ctx context.Context, p access.PersonID, e Enrolment, from 
 	case !made:
 		return moving()
 	}
-	f.tell(ctx, Notice{Event: EventSet, ID: e.ID, Person: p, By: by})
+	f.tell(ctx, n)
 	return nil
 }
 

@@ -163,12 +163,12 @@ func TestReplacingTakesACodeOfTheOldFactor(t *testing.T) {
 func TestRemovingTakesACode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.refused("none", w.Remove(t.Context(), by("ana"), access.Secret{}), access.CodeFactorMissing)
+	w.refused("none", w.Remove(t.Context(), by("ana"), "", access.Secret{}), access.CodeFactorMissing)
 	seed := w.enrolled("ana", "root", access.Secret{})
-	if err := w.Remove(t.Context(), by("ana"), access.Secret{}); !access.AsksProof(err) {
+	if err := w.Remove(t.Context(), by("ana"), "", access.Secret{}); !access.AsksProof(err) {
 		t.Errorf("without a code: %v", err)
 	}
-	w.must(w.Remove(t.Context(), by("ana"), w.code(seed)))
+	w.must(w.Remove(t.Context(), by("ana"), "", w.code(seed)))
 	w.refused("after it", w.Prove(t.Context(), by("ana"), approving, w.code(seed)), access.CodeFactorMissing)
 }
 

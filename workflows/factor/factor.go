@@ -1,6 +1,7 @@
-// Package factor is the second factor of people: codes of an authenticator app (TOTP). It enrols one on a page of the
-// bot, never through chat, has each code count once, bounds the guessing, and replaces, removes and resets factors. What
-// asks for a factor, and for which act, is decided elsewhere; here it is only proved.
+// Package factor is the second factor of people: codes of an authenticator app (TOTP), and security keys (WebAuthn). It
+// enrols them on a page of the bot, never through chat, has each code and each signature count once, bounds the guessing,
+// and replaces, removes and resets factors. What asks for a factor, and for which act, is decided elsewhere; here it is
+// only proved.
 package factor
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
+	"elevate/workflows/passkey"
 	"elevate/workflows/seal"
 )
 
@@ -36,6 +38,11 @@ const (
 	EventRemoved  = "factor_removed"  // by its owner
 	EventAsked    = "factor_asked"    // an administrator asks for its removal
 	EventReset    = "factor_reset"    // the second one does, and it is gone
+
+	EventKeyLink   = "key_link"   // a link was given out, for a key to vouch for an act
+	EventKeyUsed   = "key_used"   // a key vouched for an act
+	EventKeyFailed = "key_failed" // what came in its place did not count
+	EventKeyCloned = "key_cloned" // a key has counted backwards, and is suspended
 )
 
 // Directory tells who somebody is, as of now.
@@ -52,6 +59,8 @@ type Notice struct {
 	By     access.Actor    `json:"by"`
 	At     time.Time       `json:"at"`
 	Until  time.Time       `json:"until,omitzero"` // of a lock
+	// Key is what its owner calls a security key; empty: it is about an app, or about all there is.
+	Key string `json:"key,omitempty"`
 	// Waits says that an administrator has to confirm, or a second one to ask too.
 	Waits bool `json:"waits,omitempty"`
 }
@@ -63,6 +72,10 @@ type Config struct {
 	Keys      []seal.Key // required: seal the seeds
 	// PageURL is where the enrolment page is served; a link's token follows. Required.
 	PageURL string
+	// Party is whom security keys answer to. Nil: there are none here.
+	Party *passkey.Party
+	// KeyURL is where the page that asks for a key is served; a link's token follows. Required with Party.
+	KeyURL string
 	// Administrator tells who may confirm an enrolment and ask for a reset. Nil: nobody.
 	Administrator func(access.Person) bool
 	// Issuer is the name that apps show. Empty: Elevate.
@@ -77,17 +90,21 @@ type Config struct {
 
 // Factors are everybody's. They are safe for concurrent use.
 type Factors struct {
-	cfg  Config
-	box  *seal.Box
-	skew int64
-	now  func() time.Time
-	log  *slog.Logger
+	cfg    Config
+	box    *seal.Box // of seeds and enrolments
+	keyBox *seal.Box // of security keys, and of what waits for them
+	skew   int64
+	now    func() time.Time
+	log    *slog.Logger
 }
 
 // New checks the configuration and makes Factors.
 func New(cfg Config) (*Factors, error) {
 	if cfg.Store == nil || cfg.Directory == nil || cfg.PageURL == "" {
 		return nil, errors.New("factor: Store, Directory and PageURL are required")
+	}
+	if cfg.Party != nil && cfg.KeyURL == "" {
+		return nil, errors.New("factor: Party needs KeyURL")
 	}
 	if cfg.Issuer == "" {
 		cfg.Issuer = "Elevate"
@@ -111,7 +128,11 @@ func New(cfg Config) (*Factors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("factor: %w", err)
 	}
-	f := &Factors{cfg: cfg, box: box, skew: 1, now: cfg.Now, log: cfg.Logger}
+	keyBox, err := seal.New(cfg.Keys, "webauthn")
+	if err != nil {
+		return nil, fmt.Errorf("factor: %w", err)
+	}
+	f := &Factors{cfg: cfg, box: box, keyBox: keyBox, skew: 1, now: cfg.Now, log: cfg.Logger}
 	if cfg.Strict {
 		f.skew = 0
 	}
@@ -123,7 +144,16 @@ type Status struct {
 	Since       time.Time // zero: there is none
 	LockedUntil time.Time // zero: not locked
 	Disabled    bool
+	Keys        []KeyStatus
 	Step        Step // of an enrolment that is under way; empty: there is none
+}
+
+// KeyStatus is how somebody stands with one of their security keys.
+type KeyStatus struct {
+	Name      string // what Remove takes: key-1, key-2, …
+	Label     string // what its owner calls it; may be empty
+	Since     time.Time
+	Suspended bool
 }
 
 // Status tells how somebody stands.
@@ -140,8 +170,18 @@ func (f *Factors) Status(ctx context.Context, p access.PersonID) (Status, error)
 	if stored.LockedUntil.After(f.now()) {
 		s.LockedUntil = stored.LockedUntil
 	}
+	for _, k := range stored.Keys {
+		h, err := f.openKey(ctx, p, k)
+		if err != nil {
+			return Status{}, err
+		}
+		s.Keys = append(s.Keys, KeyStatus{Name: k.name(), Label: h.Label, Since: k.Since, Suspended: k.Suspended})
+	}
 	return s, nil
 }
+
+// name is what people call a key by.
+func (k StoredKey) name() string { return fmt.Sprintf("key-%d", k.Number) }
 
 func (f *Factors) stored(ctx context.Context, p access.PersonID) (Stored, error) {
 	s, err := f.cfg.Store.Factor(ctx, p)
@@ -296,36 +336,6 @@ func (f *Factors) everybody(ctx context.Context) ([]access.Person, error) {
 		}
 	}
 	return people, err
-}
-
-// Reseal seals anew, with the first key, every seed that another key sealed. left is how many of those whom the
-// directory knows still need an older key.
-func (f *Factors) Reseal(ctx context.Context) (left int, err error) {
-	people, err := f.everybody(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("list people: %w", err)
-	}
-	for _, p := range people {
-		stored, err := f.cfg.Store.Factor(ctx, p.ID)
-		if err != nil {
-			return left, fmt.Errorf("load the factor of %s: %w", p.ID, err)
-		}
-		if stored.ID == "" || f.box.Current(stored.Sealed) {
-			continue
-		}
-		seed, err := f.box.Open(stored.Sealed, string(p.ID), stored.ID)
-		if err != nil {
-			left++
-			f.log.ErrorContext(ctx, "the seed of a second factor does not open; put its key back among secrets.keys, or reset the factor", "person", p.ID, "err", err)
-			continue
-		}
-		sealed := f.box.Seal(seed, string(p.ID), stored.ID)
-		if _, err := f.cfg.Store.Reseal(ctx, p.ID, stored.ID, stored.Sealed, sealed); err != nil {
-			return left, fmt.Errorf("seal the factor of %s anew: %w", p.ID, err)
-		}
-		f.log.InfoContext(ctx, "the seed of a second factor was sealed with the first key", "person", p.ID)
-	}
-	return left, nil
 }
 
 func (f *Factors) event(kind string, by access.Actor, whose access.PersonID) audit.Event {

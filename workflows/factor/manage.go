@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"elevate/workflows/access"
@@ -12,29 +13,80 @@ import (
 // resetLife is how long the first administrator's word for a reset counts.
 const resetLife = time.Hour
 
-// Remove takes somebody's own factor away, for a code of it.
-func (f *Factors) Remove(ctx context.Context, by access.Actor, code access.Secret) error {
+// App is what Remove takes for the authenticator app.
+const App = "app"
+
+// Remove takes one of somebody's own factors away, for a proof: App, or a key by its name. Without a name it is the only
+// one that there is.
+func (f *Factors) Remove(ctx context.Context, by access.Actor, which string, proof access.Secret) error {
 	stored, err := f.stored(ctx, by.Person)
 	if err != nil {
 		return err
 	}
-	if err := f.Prove(ctx, by, access.Act{Verb: "remove", Subject: stored.ID}, code); err != nil {
+	n := Notice{Event: EventRemoved, Person: by.Person, By: by}
+	if n.ID, n.Key, err = pick(stored, which); err != nil {
 		return err
 	}
-	gone, err := f.cfg.Store.Remove(ctx, by.Person, stored.ID, "", f.event(EventRemoved, by, by.Person))
+	if _, err := f.self(ctx, by, stored, access.Act{Verb: "remove", Subject: n.ID}, proof); err != nil {
+		return err
+	}
+	ev := f.event(EventRemoved, by, by.Person)
+	ev.Detail = map[string]string{"factor": n.ID}
+	gone, err := f.cfg.Store.Remove(ctx, by.Person, n.ID, "", ev)
 	switch {
 	case err != nil:
 		return unavailable(err)
 	case !gone:
 		return moving()
 	}
-	f.tell(ctx, Notice{Event: EventRemoved, ID: stored.ID, Person: by.Person, By: by})
+	f.tell(ctx, n)
 	return nil
 }
 
-// Confirm is an administrator's word that an enrolment is the person's own: they know each other's voice. A code of the
-// administrator's goes with it, unless no administrator has a factor yet.
-func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.PersonID, code access.Secret) error {
+// pick finds what is to be removed. key is the name of a key.
+func pick(s Stored, which string) (id, key string, err error) {
+	if which == "" && len(s.Keys) == 0 || which == App && s.ID != "" {
+		return s.ID, "", nil
+	}
+	for _, k := range s.Keys {
+		if which == k.name() || which == "" && s.ID == "" && len(s.Keys) == 1 {
+			return k.ID, k.name(), nil
+		}
+	}
+	if which == "" {
+		return "", "", &access.Refusal{Kind: access.ErrConflict, Code: "which_factor", Text: "You have several. Say which one to remove, as `/elevate mfa` lists them."}
+	}
+	return "", "", &access.Refusal{Kind: access.ErrConflict, Code: "which_factor", Text: "You have nothing of that name. `/elevate mfa` lists what you have."}
+}
+
+// mark tells what somebody has from what they had.
+func (s Stored) mark() string {
+	marks := make([]string, 0, 1+len(s.Keys))
+	if s.ID != "" {
+		marks = append(marks, s.ID)
+	}
+	for _, k := range s.Keys {
+		marks = append(marks, k.ID)
+	}
+	return strings.Join(marks, ",")
+}
+
+// self has somebody prove an act by the strongest that they have, and gives what vouches for it: whoever has a key needs
+// it, so that a code is no way round it.
+func (f *Factors) self(ctx context.Context, by access.Actor, stored Stored, act access.Act, proof access.Secret) (vouched string, err error) {
+	if len(stored.Keys) == 0 {
+		return byFactor, f.Prove(ctx, by, act, proof)
+	}
+	keys := f.Keys()
+	if keys == nil {
+		return "", unavailable(errors.New("there are no security keys here any more"))
+	}
+	return byKey, keys.Prove(ctx, by, act, proof)
+}
+
+// Confirm is an administrator's word that an enrolment is the person's own: they know each other's voice. A proof of the
+// administrator's own factor goes with it, unless no administrator has one yet.
+func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) error {
 	if err := f.administers(ctx, by, whose, "confirm"); err != nil {
 		return err
 	}
@@ -46,15 +98,15 @@ func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.Per
 		return &access.Refusal{Kind: access.ErrConflict, Code: "no_enrolment",
 			Text: fmt.Sprintf("No second factor of %s waits for a word of yours. They begin with `/elevate mfa`, and type the word of the page before you confirm.", whose)}
 	}
-	if err := f.vouch(ctx, by, access.Act{Verb: "confirm", Subject: string(whose) + " " + e.ID}, code); err != nil {
+	if err := f.vouch(ctx, by, access.Act{Verb: "confirm", Subject: string(whose) + " " + e.ID}, proof); err != nil {
 		return err
 	}
 	return f.set(ctx, whose, e, Named, by)
 }
 
-// Reset takes away a factor that its owner has lost, when two administrators ask for it within an hour. It gives whether
-// it is gone now.
-func (f *Factors) Reset(ctx context.Context, by access.Actor, whose access.PersonID, code access.Secret) (gone bool, err error) {
+// Reset takes away all that somebody proves things by, because they have lost it, when two administrators ask for it within
+// an hour. It gives whether it is gone now.
+func (f *Factors) Reset(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) (gone bool, err error) {
 	if err := f.administers(ctx, by, whose, "reset"); err != nil {
 		return false, err
 	}
@@ -62,17 +114,17 @@ func (f *Factors) Reset(ctx context.Context, by access.Actor, whose access.Perso
 	if err != nil {
 		return false, err
 	}
-	if stored.ID == "" {
+	if stored.none() {
 		return false, &access.Refusal{Kind: access.ErrConflict, Code: access.CodeFactorMissing,
 			Text: fmt.Sprintf("%s has no second factor. They set one up with `/elevate mfa`.", whose)}
 	}
-	if err := f.vouch(ctx, by, access.Act{Verb: "reset", Subject: string(whose) + " " + stored.ID}, code); err != nil {
+	if err := f.vouch(ctx, by, access.Act{Verb: "reset", Subject: string(whose) + " " + stored.mark()}, proof); err != nil {
 		return false, err
 	}
 	second := stored.ResetBy != "" && stored.ResetBy != by.Person && f.now().Sub(stored.ResetAt) < resetLife
 	if second && f.stillAdministers(ctx, stored.ResetBy) {
 		ev := f.event(EventReset, by, whose)
-		ev.Detail = map[string]string{"first": string(stored.ResetBy), "factor": stored.ID}
+		ev.Detail = map[string]string{"first": string(stored.ResetBy), "factor": stored.mark()}
 		gone, err = f.cfg.Store.Remove(ctx, whose, stored.ID, stored.ResetBy, ev)
 	} else {
 		second = false
@@ -127,26 +179,29 @@ func (f *Factors) person(ctx context.Context, id access.PersonID) (access.Person
 }
 
 // vouch has an administrator prove their own factor. The first ones of all have none to prove.
-func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, code access.Secret) error {
-	err := f.Prove(ctx, by, act, code)
-	var r *access.Refusal
-	if !errors.As(err, &r) || r.Code != access.CodeFactorMissing {
+func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, proof access.Secret) error {
+	stored, err := f.stored(ctx, by.Person)
+	if err != nil {
 		return err
 	}
-	people, listErr := f.cfg.Directory.People(ctx)
-	if listErr != nil {
-		return unavailable(listErr)
+	if !stored.none() {
+		_, err := f.self(ctx, by, stored, act, proof)
+		return err
+	}
+	people, err := f.cfg.Directory.People(ctx)
+	if err != nil {
+		return unavailable(err)
 	}
 	for _, p := range people {
 		if !f.cfg.Administrator(p) {
 			continue
 		}
-		stored, storeErr := f.stored(ctx, p.ID)
-		if storeErr != nil {
-			return storeErr
-		}
-		if stored.ID != "" {
+		theirs, err := f.stored(ctx, p.ID)
+		if err != nil {
 			return err
+		}
+		if !theirs.none() {
+			return f.usable(stored)
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"elevate/storage/redis"
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey"
 	"elevate/workflows/seal"
 )
 
@@ -28,6 +29,7 @@ type world struct {
 	*testing.T
 	*factor.Factors
 	store   *redis.Store
+	server  *embedded.Server
 	config  factor.Config
 	log     bytes.Buffer
 	mu      sync.Mutex
@@ -52,12 +54,16 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
+	w.server = server
 	w.store, err = redis.Open(t.Context(), server.Connect(redis.Config{Now: w.clock, AllowUnsafe: true}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
+	party, err := passkey.New("https://elevate.example.com", "Elevate")
+	w.must(err)
 	w.config = factor.Config{
+		Party: party, KeyURL: keyURL,
 		Store: w.store, Directory: w, Keys: []seal.Key{key("k1", "0123456789abcdef0123456789abcdef")}, PageURL: pageURL, Now: w.clock,
 		Administrator: func(p access.Person) bool { return slices.Contains([]access.PersonID{"root", "toor", "boss"}, p.ID) },
 		Tell: func(_ context.Context, n factor.Notice) error {

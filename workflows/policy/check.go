@@ -21,19 +21,17 @@ func (c *compiler) checkRule(r Rule) {
 	c.checkStages(r)
 	c.checkStepUp("step_up.request", r.StepUp.Request)
 	c.checkStepUp("step_up.approve", r.StepUp.Approve)
-	if r.StepUp.Approve == access.TOTP && strings.TrimSpace(r.AutoApprove) == "true" {
-		c.problem("step_up.approve", "is totp, and auto_approve leaves nobody to ask for it: write it at step_up.request, or take auto_approve out")
+	if m := r.StepUp.Approve; (m == access.TOTP || m == access.WebAuthn) && strings.TrimSpace(r.AutoApprove) == "true" {
+		c.problem("step_up.approve", "is %s, and auto_approve leaves nobody to ask for it: write it at step_up.request, or take auto_approve out", m)
 	}
 }
 
 // checkStepUp refuses what nobody could prove.
 func (c *compiler) checkStepUp(key string, m access.Method) {
 	switch m {
-	case access.NoFactor, noFactor, access.TOTP:
-	case access.WebAuthn:
-		c.problem(key, "is webauthn, which this version of Elevate cannot ask for yet: write totp, or none")
+	case access.NoFactor, noFactor, access.TOTP, access.WebAuthn:
 	default:
-		c.problem(key, "is %q: write totp, or none", string(m))
+		c.problem(key, "is %q: write totp, webauthn, or none", string(m))
 	}
 }
 

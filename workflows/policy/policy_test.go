@@ -94,8 +94,8 @@ func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 		"negative count":   {with(func(r *Rule) { r.Approve[0].Count = -1 }), "approve[0].count", "1 to 20"},
 		"negative within":  {with(func(r *Rule) { r.Approve[0].Within = -1 }), "approve[0].within", "longer than 0"},
 		"useless reminder": {with(func(r *Rule) { r.RemindAfter = time.Hour }), "remind_after", "nobody would be reminded"},
-		"no such factor":   {with(func(r *Rule) { r.StepUp.Request = "sms" }), "step_up.request", `is "sms": write totp, or none`},
-		"webauthn":         {with(func(r *Rule) { r.StepUp.Approve = access.WebAuthn }), "step_up.approve", "cannot ask for yet"},
+		"no such factor":   {with(func(r *Rule) { r.StepUp.Request = "sms" }), "step_up.request", `is "sms": write totp, webauthn, or none`},
+		"key of nobody":    {with(func(r *Rule) { r.AutoApprove, r.StepUp.Approve = "true", access.WebAuthn }), "step_up.approve", "is webauthn, and auto_approve leaves nobody to ask"},
 		"factor of nobody": {with(func(r *Rule) { r.AutoApprove, r.StepUp.Approve = "true", access.TOTP }), "step_up.approve", "leaves nobody to ask"},
 		"negative start":   {with(func(r *Rule) { r.StartWithin = -1 }), "start_within", "longer than 0"},
 	} {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"elevate/bot"
 	"elevate/bot/api"
 	"elevate/connectors"
 	"elevate/connectors/demo"
@@ -25,6 +26,8 @@ import (
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey"
+	"elevate/workflows/passkey/passkeytest"
 	"elevate/workflows/policy"
 	"elevate/workflows/seal"
 )
@@ -82,13 +85,15 @@ func Start(t testing.TB, o Options) *World {
 	member := func(group string) func(access.Person) bool {
 		return func(p access.Person) bool { return slices.Contains(p.Groups, group) }
 	}
+	keys, err := passkey.New(origin, "Elevate")
+	must(t, err)
 	w.Factors, err = factor.New(factor.Config{
-		Store: stored, Directory: dir, PageURL: enrolmentURL, Administrator: member("admins"), Now: o.Now,
+		Store: stored, Directory: dir, PageURL: enrolmentURL, Party: keys, KeyURL: KeyURL, Administrator: member("admins"), Now: o.Now,
 		Keys: []seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}},
 	})
 	must(t, err)
 	w.Service, err = workflows.New(workflows.Config{
-		Factors: map[access.Method]workflows.Factor{access.TOTP: w.Factors},
+		Factors: map[access.Method]workflows.Factor{access.TOTP: w.Factors, access.WebAuthn: w.Factors.Keys()},
 		Store:   w.Store, Directory: dir, Policies: set, Roles: roles(),
 		Connectors:    map[string]connectors.Connector{"demo": target},
 		Administrator: member("admins"), Auditor: member("auditors"), Limits: o.Limits, Now: o.Now, Logger: o.Logger,
@@ -97,7 +102,7 @@ func Start(t testing.TB, o Options) *World {
 	if !o.Paused {
 		run(t, w.Service)
 	}
-	cfg := api.Config{Service: w.Service, Store: w.Store, Directory: dir, Tokens: tokens, Logger: o.Logger}
+	cfg := api.Config{Service: w.Service, Store: w.Store, Directory: dir, Tokens: tokens, Keys: w.Factors, Logger: o.Logger}
 	if o.API != nil {
 		o.API(&cfg)
 	}
@@ -149,7 +154,38 @@ func (w *World) Until(t testing.TB, id access.RequestID, want access.State) *acc
 	}
 }
 
-const enrolmentURL = "https://elevate.example.com/mfa/"
+const (
+	origin       = "https://elevate.example.com"
+	enrolmentURL = origin + "/mfa/"
+
+	// KeyURL is the page that asks for a security key; a token follows.
+	KeyURL = origin + "/key/"
+)
+
+// EnrolKey gives a person a security key.
+func (w *World) EnrolKey(t testing.TB, person access.PersonID) *passkeytest.Device {
+	t.Helper()
+	k := passkeytest.New(t, origin)
+	link, err := w.Factors.Begin(t.Context(), by(person), access.Secret{})
+	must(t, err)
+	token, there := access.NewSecret(strings.TrimPrefix(link.Reveal(), enrolmentURL)), factor.Visit{SignedIn: person}
+	page, err := w.Factors.ShowKey(t.Context(), token, there)
+	must(t, err)
+	word, err := w.Factors.MatchKey(t.Context(), token, page.Ticket, k.Makes(t, page.Options), "", there)
+	must(t, err)
+	_, err = w.Factors.Name(t.Context(), by(person), word)
+	must(t, err)
+	return k
+}
+
+// Sign opens a link, as the page does, has the key sign what waits there, and does it.
+func (w *World) Sign(t testing.TB, k *passkeytest.Device, link string) bot.Outcome {
+	t.Helper()
+	token := access.NewSecret(strings.TrimPrefix(link, KeyURL))
+	waiting, err := w.Factors.Act(t.Context(), token)
+	must(t, err)
+	return w.Handler.Resume(t.Context(), waiting.By, waiting.Errand, waiting.Act.Verb, factor.Signed(token, k.Signs(t, waiting.Options)))
+}
 
 // Enrol sets up a person's second factor at a moment, and gives its seed.
 func (w *World) Enrol(t testing.TB, person access.PersonID, now time.Time) (seed string) {

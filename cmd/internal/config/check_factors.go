@@ -1,8 +1,11 @@
 package config
 
 import (
+	"slices"
+
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey"
 	"elevate/workflows/seal"
 )
 
@@ -45,6 +48,11 @@ func (c *checker) checkFactors() {
 	if asked == nil {
 		return
 	}
+	if key := c.asks(access.WebAuthn); key != nil && c.HTTP.PublicURL != "" {
+		if err := passkey.CheckURL(c.HTTP.PublicURL); err != nil {
+			c.problem(path{"http", "public_url"}, "%v; %s asks for them", err, key)
+		}
+	}
 	if len(c.Secrets.Keys) == 0 {
 		c.problem(asked, "needs a key that seals people's second factors: write one at secrets.keys, made with `openssl rand -base64 32`")
 	}
@@ -68,12 +76,16 @@ func (c *checker) checkFactors() {
 }
 
 // asksFactor is the first place where a policy asks for a second factor; nil where none does.
-func (c *checker) asksFactor() path {
+func (c *checker) asksFactor() path { return c.asks(access.TOTP, access.WebAuthn) }
+
+// asks is the first place where a policy asks for one of several methods; nil where none does.
+func (c *checker) asks(methods ...access.Method) path {
 	for i, rule := range c.Policies {
-		switch at := (path{"policies"}).index(i); access.TOTP {
-		case rule.StepUp.Request:
+		at := path{"policies"}.index(i)
+		switch {
+		case slices.Contains(methods, rule.StepUp.Request):
 			return at.key("step_up", "request")
-		case rule.StepUp.Approve:
+		case slices.Contains(methods, rule.StepUp.Approve):
 			return at.key("step_up", "approve")
 		}
 	}
@@ -82,3 +94,6 @@ func (c *checker) asksFactor() path {
 
 // AsksFactor tells whether a policy asks for a second factor.
 func (c *Config) AsksFactor() bool { return (&checker{Config: c}).asksFactor() != nil }
+
+// AsksKey tells whether a policy asks for a security key.
+func (c *Config) AsksKey() bool { return (&checker{Config: c}).asks(access.WebAuthn) != nil }

@@ -29,8 +29,7 @@ func TestWhatSecondFactorsTakeIsChecked(t *testing.T) {
 		{"no administrators", "administrators: '\"sre-leads\" in person.groups'\n", "", "needs at least two administrators"},
 		{"two administrators", "  - {id: leo, groups: [sre-leads]}\n", "", "warning: policies[0].step_up.request: has two administrators"},
 		{"issuer", "Elevate Acme", "\"Acme&secret=AAAAAAAA\"", "totp.issuer: must be up to 64 letters"},
-		{"webauthn", "approve: totp}", "approve: webauthn}", "cannot ask for yet"},
-		{"another factor", "approve: totp}", "approve: sms}", "write totp, or none"},
+		{"another factor", "approve: totp}", "approve: sms}", "write totp, webauthn, or none"},
 	} {
 		text := factors()
 		if !strings.Contains(text, c.old) {
@@ -39,6 +38,22 @@ func TestWhatSecondFactorsTakeIsChecked(t *testing.T) {
 		said := problems(t, strings.Replace(text, c.old, c.new, 1))
 		if !slices.ContainsFunc(said, func(s string) bool { return strings.Contains(s, c.want) }) || strings.Contains(strings.Join(said, ""), "Y2FuYXJ5") {
 			t.Errorf("%s: %q", c.name, said)
+		}
+	}
+}
+
+// Browsers take security keys on pages by https, or on localhost, and for hosts that have a name.
+func TestSecurityKeysWantAnAddressThatBrowsersTakeThemAt(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://elevate.example.com/": "", "http://localhost:8080": "",
+		"http://127.0.0.1:8080": "must have a name for its host", "https://192.0.2.7": "must have a name for its host",
+		"http://elevate.example.com": "must begin with https://",
+	} {
+		text := strings.Replace(factors(), "approve: totp}", "approve: webauthn}", 1)
+		said := problems(t, strings.Replace(text, "https://elevate.example.com/", address, 1))
+		if want == "" && len(said) > 0 || want != "" && !slices.ContainsFunc(said, func(s string) bool { return strings.Contains(s, "http.public_url: "+want) }) {
+			t.Errorf("%s: %q", address, said)
 		}
 	}
 }

@@ -1,9 +1,10 @@
--- factor_enrol: begins an enrolment, in the place of any other of the person.
--- KEYS     1 enrolment (hash)   2 events (stream)   3 the attempt, remembered (string)
+-- factor_enrol: begins an enrolment, in the place of any other of the person; or an act's wait for a key.
+-- KEYS     1 enrolment, or act (hash)   2 events (stream)   3 the attempt, remembered (string)
 -- ARGV     1 how long to remember the attempt (ms)   2 event (JSON)   3 time to live (ms)   4… field, value, …
 -- Replies  ok
 --
--- The hash of an enrolment: id, step, sealed, link, ticket, counter, vouched, strays (wrong tries).
+-- The hash of an enrolment: id, step, kind, sealed, link, ticket, counter, vouched, strays (wrong tries). That of an act: id,
+-- sealed, strays.
 
 if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) then
   redis.call('DEL', KEYS[1])

@@ -1,5 +1,5 @@
--- factor_stray: counts a wrong try at an enrolment, and ends it after most of them.
--- KEYS     1 enrolment (hash)   2 events (stream)   3 the attempt, remembered (string)
+-- factor_stray: counts a wrong try at an enrolment, or at an act that waits for a key, and ends it after most of them.
+-- KEYS     1 enrolment, or act (hash)   2 events (stream)   3 the attempt, remembered (string)
 -- ARGV     1 how long to remember the attempt (ms)   2 event (JSON)   3 id   4 most
 -- Replies  ok · over
 
