@@ -83,8 +83,9 @@ func NewLinks(cfg LinkConfig) (*Links, error) {
 }
 
 // Claim links an account to the person who has signed in and said in the chat what the page showed them. What the same
-// person had there by an e-mail address, or by signing in before, gives way; the link of another does not.
-func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person, id access.Identity) error {
+// person had there by an e-mail address, or by signing in before, gives way; the link of another does not. Sealed is the
+// refresh token that came with the sign-in; empty: none did.
+func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person, id access.Identity, sealed string) error {
 	if err := l.free(by, person.ID); err != nil {
 		return err
 	}
@@ -96,6 +97,9 @@ func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person
 		return linkRefusal("linked_already", "This %s account is linked to %s. They can remove that with `/elevate link remove`, or an administrator with `/elevate link remove %s`.", by.Via, before.Person, before.Person)
 	}
 	after := access.Link{Chat: by.Via, Account: by.Account, Person: person.ID, Kind: access.LinkOIDC, At: l.now().UTC(), Identity: &id}
+	if sealed != "" {
+		after.Token = &access.Token{Chat: by.Via, Account: by.Account, Sealed: sealed}
+	}
 	by.Person = person.ID
 	err = l.change(ctx, by, audit.Linked, before, &after)
 	if errors.Is(err, ErrTaken) {
@@ -138,7 +142,8 @@ func (l *Links) Believe(ctx context.Context, after access.Link) (*access.Link, e
 	return &after, nil
 }
 
-// Suspend makes a link that rests on an e-mail address count for nothing, because of what changed, until it is confirmed.
+// Suspend makes a link count for nothing, because of what changed, until the person signs in or, where it rests on an
+// e-mail address, it is confirmed.
 func (l *Links) Suspend(ctx context.Context, before access.Link, why string) error {
 	after := before
 	after.Suspended, after.Why = l.now().UTC(), why
@@ -168,6 +173,9 @@ func (l *Links) Confirm(ctx context.Context, by access.Actor, person access.Pers
 		}
 		if before == nil || before.Suspended.IsZero() {
 			continue
+		}
+		if before.Kind == access.LinkOIDC {
+			return access.Link{}, linkRefusal("sign_in", "That link of %s rests on a sign-in, and nobody can vouch for that: they type `/elevate link` there and sign in again.", person)
 		}
 		after := *before
 		if after.Email, after.Name, err = now(ctx, chat, before.Account); err != nil {

@@ -223,7 +223,10 @@ func (s *Service) TurnedAway(ctx context.Context, by access.Actor, code string) 
 // person asks the directory about who acts.
 func (s *Service) person(ctx context.Context, id access.PersonID) (access.Person, error) {
 	p, err := s.cfg.Directory.Person(ctx, id)
+	var refused *access.Refusal
 	switch {
+	case errors.As(err, &refused):
+		return p, refused
 	case errors.Is(err, access.ErrNotFound):
 		return p, &access.Refusal{Kind: access.ErrNotAllowed, Code: "unknown_person", Err: err,
 			Text: fmt.Sprintf("%s is not in Elevate's directory. Ask an administrator to add this person.", id)}

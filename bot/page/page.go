@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
 // Tone says how a page is meant.
@@ -32,7 +31,10 @@ type Page struct {
 	Facts []Fact   // what the page is about
 	Text  []string // paragraphs
 	Form  *Form
-	Foot  string // the small print
+	// Onward leads the browser elsewhere. An answer to a form that redirected there would be held to the form's own policy
+	// (form-action), and so would every redirect after it, on sites of others that nobody here knows.
+	Onward *Onward
+	Foot   string // the small print
 }
 
 // Fact is a labelled value.
@@ -42,9 +44,10 @@ type Fact struct{ Label, Value string }
 type Form struct {
 	Action string // path of ours
 	Submit string // the button's label
-	// To is an origin beside ours that the answer may lead the browser to, as in https://login.example.com.
-	To string
 }
+
+// Onward is a link that is followed by itself.
+type Onward struct{ To, Label string }
 
 //go:embed page.html
 var document string
@@ -64,13 +67,14 @@ var styleHash = func() string {
 func Write(w http.ResponseWriter, status int, p Page) {
 	h := w.Header()
 	Seal(h)
-	targets := []string{"'self'"}
+	target := "'self'"
 	if p.Form == nil {
-		targets = []string{"'none'"}
-	} else if p.Form.To != "" {
-		targets = append(targets, p.Form.To)
+		target = "'none'"
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleHash+"; base-uri 'none'; frame-ancestors 'none'; form-action "+strings.Join(targets, " "))
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src "+styleHash+"; base-uri 'none'; frame-ancestors 'none'; form-action "+target)
+	if p.Onward != nil {
+		h.Set("Refresh", "0; url="+p.Onward.To)
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	var out bytes.Buffer
 	err := parsed.Execute(&out, struct {

@@ -18,6 +18,7 @@ import (
 
 // All links lie on one shard: a person and an account are compared in one script.
 func (s *Store) linksKey() string    { return s.keys.of("links") + "links" }
+func (s *Store) tokensKey() string   { return s.keys.of("links") + "tokens" }
 func (s *Store) accountsKey() string { return s.keys.of("links") + "accounts" }
 
 func linkField(chat, account string) string { return chat + " " + account }
@@ -162,9 +163,15 @@ func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.
 		}
 		is = s.markDoc(markLink, doc)
 	}
+	token := []byte(nil)
+	if after != nil && after.Token != nil {
+		if token, err = s.markToken(after.Token); err != nil {
+			return err
+		}
+	}
 	base := s.keys.of("links")
-	ask := call{script: "relink", keys: []string{s.linksKey(), s.accountsKey(), base + "events", base + "try:" + rand.Text()}, args: []any{
-		linkField(at.Chat, at.Account), was, is, at.Account, personField(before), personField(after), s.markDoc(markEvent, event), millis(keptAttempts),
+	ask := call{script: "relink", keys: []string{s.linksKey(), s.accountsKey(), base + "events", base + "try:" + rand.Text(), s.tokensKey()}, args: []any{
+		linkField(at.Chat, at.Account), was, is, at.Account, personField(before), personField(after), s.markDoc(markEvent, event), millis(keptAttempts), token,
 	}}
 	word, err := s.word(ctx, ask)
 	if err != nil {

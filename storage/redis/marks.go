@@ -36,6 +36,7 @@ const (
 	markMemory   = "memory"
 	markOffer    = "offer"
 	markLink     = "link"
+	markToken    = "token"
 )
 
 // A document carries its mark in front, {"mark":"…", and then what it is without; scripts read it as any other.
