@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -26,7 +25,7 @@ func (s *Store) factorKeys(p access.PersonID) factorKeys {
 
 // Factor loads what is kept of a person's factor.
 func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, error) {
-	h, err := s.client.HGetAll(ctx, s.factorKeys(p).factor).Result()
+	h, err := s.factorHash(ctx, s.factorKeys(p).factor)
 	if err != nil {
 		return factor.Stored{}, fmt.Errorf("redis: factor: %w", err)
 	}
@@ -37,8 +36,9 @@ func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, e
 	out := factor.Stored{
 		ID: h["id"], Sealed: h["seed"], Since: n.time("since"), Counter: n.number("counter"), LockedUntil: n.time("until"),
 		Disabled: h["disabled"] != "", ResetBy: access.PersonID(h["reset_by"]), ResetAt: n.time("reset_at"),
+		Doubted: h[fieldDoubted] != "", Lost: h[fieldLost] != "",
 	}
-	if n.err != nil || out.ID == "" {
+	if n.err != nil || out.ID == "" && !out.Lost {
 		return factor.Stored{}, fmt.Errorf("redis: the factor of %s is unreadable: %w", p, errors.Join(n.err, errors.New("no whole one")))
 	}
 	return out, nil
@@ -46,7 +46,7 @@ func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, e
 
 // Enrolment loads a person's enrolment.
 func (s *Store) Enrolment(ctx context.Context, p access.PersonID) (factor.Enrolment, error) {
-	h, err := s.client.HGetAll(ctx, s.factorKeys(p).enrolment).Result()
+	h, err := s.factorHash(ctx, s.factorKeys(p).enrolment)
 	if err != nil {
 		return factor.Enrolment{}, fmt.Errorf("redis: enrolment: %w", err)
 	}
@@ -168,7 +168,8 @@ func (s *Store) AskReset(ctx context.Context, p access.PersonID, id string, by a
 
 // Reseal puts a seed that was sealed anew in the place of the old one.
 func (s *Store) Reseal(ctx context.Context, p access.PersonID, id, old, sealed string) (bool, error) {
-	return s.either(ctx, call{script: "factor_reseal", keys: []string{s.factorKeys(p).factor}, args: []any{id, old, sealed}}, "moved")
+	word, err := s.factorRun(ctx, "factor_reseal", []string{s.factorKeys(p).factor}, nil, id, old, sealed)
+	return word == "ok", err
 }
 
 // factorWords are what each script may answer.
@@ -187,20 +188,12 @@ var factorWords = map[string]map[string]bool{
 // factorStep runs a script that takes the attempt's life, its events, and its own arguments.
 func (s *Store) factorStep(ctx context.Context, script string, keys []string, events []audit.Event, args ...any) (string, error) {
 	all := []any{millis(keptAttempts)}
-	for _, e := range events {
-		doc, err := json.Marshal(e)
-		if err != nil {
-			return "", fmt.Errorf("redis: encode an event: %w", err)
-		}
-		all = append(all, s.markDoc(markEvent, doc))
+	for i := range events {
+		all = append(all, i) // it is written when what the step leaves is known
 	}
-	ask := call{script: script, keys: keys, args: append(all, args...)}
-	word, err := s.word(ctx, ask)
+	word, err := s.factorRun(ctx, script, keys, events, append(all, args...)...)
 	if err == nil && !factorWords[script][word] {
-		err = unknown(ask, word)
+		err = fmt.Errorf("redis: %w", unknown(call{script: script}, word))
 	}
-	if err != nil {
-		return "", fmt.Errorf("redis: %w", err)
-	}
-	return word, nil
+	return word, err
 }
