@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"elevate/workflows/access"
@@ -90,6 +91,9 @@ func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person
 		return err
 	}
 	before, err := l.cfg.Store.Link(ctx, by.Via, by.Account)
+	if errors.Is(err, ErrForged) { // it is nobody's, and gives way
+		before, err = nil, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -237,7 +241,15 @@ func (l *Links) change(ctx context.Context, by access.Actor, kind string, before
 	if link == nil {
 		link = before
 	}
-	e := linkEvent(l.now().UTC(), by, kind, *link)
+	at, version := l.now().UTC(), l.now().UnixMilli()
+	if before != nil {
+		version = max(version, before.Version+1)
+	}
+	if after != nil {
+		after.Version = version
+	}
+	e := linkEvent(at, by, kind, *link)
+	e.Detail["version"] = strconv.FormatInt(version, 10)
 	if err := l.cfg.Store.Relink(ctx, before, after, e); err != nil {
 		return err
 	}
@@ -255,7 +267,7 @@ func linkEvent(at time.Time, by access.Actor, kind string, link access.Link) aud
 		e.Detail["issuer"], e.Detail["subject"] = link.Identity.Issuer, link.Identity.Subject
 	}
 	if link.Email != "" {
-		e.Detail["email"] = link.Email
+		e.Detail["email"], e.Detail["name"] = link.Email, link.Name
 	}
 	return e
 }

@@ -53,6 +53,21 @@ func (l later) Enqueue(ctx context.Context, chats []string, topic, key string, n
 	return l.store.Enqueue(ctx, chats, topic, key, n)
 }
 
+// keptLinks are the links as people know them: without keys as they lie in the store, and with them believing none that is
+// older than it should be.
+func (a *app) keptLinks() (workflows.LinkVault, error) {
+	if len(a.cfg.Secrets.Keys) == 0 {
+		return a.store, nil
+	}
+	guard := workflows.NewLinkGuard(workflows.LinkGuardConfig{
+		Store: a.store, Chats: a.chats, Found: func() { a.metrics.CountForged("link") }, Logger: a.log,
+	})
+	if err := guard.Read(a.cfg.Audit.Dir); err != nil {
+		return nil, fmt.Errorf("audit.dir: %w", err)
+	}
+	return guard, nil
+}
+
 // factorsOf is what the audit log in a folder tells of people's factors: the newest version of each, and whether it was
 // taken away.
 func factorsOf(dir string) (map[access.PersonID]redis.Known, error) {

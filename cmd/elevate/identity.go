@@ -24,14 +24,18 @@ func (a *app) openPeople() (err error) {
 	if !a.cfg.Live() {
 		return nil
 	}
+	kept, err := a.keptLinks()
+	if err != nil {
+		return err
+	}
 	links, err := workflows.NewLinks(workflows.LinkConfig{
-		Store: a.store, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
+		Store: kept, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	c := directory.Config{
-		People: written, Links: a.store, Ledger: links, Groups: a.cfg.LiveGroups(),
+		People: written, Links: kept, Ledger: links, Groups: a.cfg.LiveGroups(),
 		Emails: map[string]directory.Profiles{}, Usergroups: map[string]directory.Usergroups{}, Logger: a.log,
 	}
 	if o := a.cfg.OIDC; o != nil {

@@ -147,13 +147,27 @@ func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.
 	if at == nil {
 		at = before
 	}
-	event, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("redis: encode an event: %w", err)
-	}
 	was, err := s.storedLink(ctx, before)
 	if err != nil {
 		return err
+	}
+	return s.relink(ctx, at, was, before, after, e)
+}
+
+// ReplaceLink puts a link, or nothing, in the place of whatever lies there for an account, with its event.
+func (s *Store) ReplaceLink(ctx context.Context, chat, account string, after *access.Link, e audit.Event) error {
+	was, err := s.client.HGet(ctx, s.linksKey(), linkField(chat, account)).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return fmt.Errorf("redis: link: %w", err)
+	}
+	return s.relink(ctx, &access.Link{Chat: chat, Account: account}, was, nil, after, e)
+}
+
+// relink replaces what is stored for an account.
+func (s *Store) relink(ctx context.Context, at *access.Link, was string, before, after *access.Link, e audit.Event) error {
+	event, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("redis: encode an event: %w", err)
 	}
 	is := []byte(nil)
 	if after != nil {

@@ -40,6 +40,9 @@ const (
 
 // Link says that a chat account is a person's.
 type Link struct {
+	// Version is the Unix millisecond of its last change, and more than that of the one before it.
+	Version int64 `json:"version,omitempty"`
+
 	Chat    string    `json:"chat"`
 	Account string    `json:"account"` // as the chat names it
 	Person  PersonID  `json:"person"`
