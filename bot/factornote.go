@@ -58,6 +58,12 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 		return b.factorCard("Your second factor is gone", "It was taken away", via(n.By), ". "+notYours), true
 	case factor.EventAsked:
 		return b.factorCard("Your second factor may be reset", by, " asks for your second factor to be taken away. If you have not lost it, say so now, to them and to another administrator."), true
+	case factor.EventDoubted:
+		if n.Waits {
+			return b.factorCard("Your second factor is switched off", "🚨 Somebody other than Elevate has ", Strong("changed it in the store"), ". It counts no more until two administrators reset it: each types ",
+				Mono("/elevate mfa reset "+string(n.Person)), "."), true
+		}
+		return b.factorCard("Somebody changed your second factor", "🚨 It was ", Strong("changed in Elevate's store"), ", and not by Elevate. What was there before counts. The administrators are told."), true
 	case factor.EventReset:
 		return b.factorCard("Your second factor was reset", "Two administrators took it away; ", by, " was the second. Set up another with ", Mono("/elevate mfa"), ". "+notYours), true
 	}
@@ -83,6 +89,17 @@ func (b *Bot) otherFactorCard(ctx context.Context, n factor.Notice) (Card, bool)
 	case factor.EventAsked:
 		return b.factorCard("A second factor is to be reset", by, " asks to take away the second factor of ", whose, ", who is said to have lost it. Speak to them; then type ",
 			Mono("/elevate mfa reset "+string(n.Person)), " within an hour, as the second of two."), true
+	case factor.EventDoubted:
+		spans := []any{"🚨 Somebody other than Elevate has changed the second factor of ", whose, " in the store. ", Strong("Find out who can write to Redis."), " "}
+		if n.Waits {
+			spans = append(spans, "It is switched off. When that is found out, two administrators reset it with ", Mono("/elevate mfa reset "+string(n.Person)), ".")
+		} else {
+			spans = append(spans, "What was changed does not count.")
+		}
+		return b.factorCard("A second factor was changed", spans...), true
+	case factor.EventLost:
+		return b.factorCard("Second factors are gone", "🚨 The store has ", Strong("lost second factors"), " that nobody took away. Find out what became of Redis. Whoever had one is told when they need it, and sets up another with ",
+			Mono("/elevate mfa"), "; speak to them, and confirm it."), true
 	case factor.EventReset:
 		return b.factorCard("A second factor was reset", "That of ", whose, " is gone; ", by, " asked as the second administrator."), true
 	}

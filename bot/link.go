@@ -118,12 +118,12 @@ func (b *Bot) planLink(ctx context.Context, chat string, n workflows.Note) ([]Me
 	if err := json.Unmarshal(n.Body, &body); err != nil {
 		return nil, fmt.Errorf("read the note about a link: %w", err)
 	}
-	c, ok := b.linkCard(ctx, n, body)
-	if !ok {
-		return nil, nil
+	var messages []Message
+	if c, ok := b.linkCard(ctx, n, body); ok {
+		messages = append(messages, Message{Name: "link/person", To: Address{Person: body.Link.Person}, Card: c})
 	}
-	messages := []Message{{Name: "link/person", To: Address{Person: body.Link.Person}, Card: c}}
-	if body.Kind != audit.LinkSuspended {
+	c, ok := b.linkCardOfOthers(ctx, body)
+	if !ok {
 		return messages, nil
 	}
 	administrators, err := b.administrators(ctx, chat)
@@ -132,7 +132,7 @@ func (b *Bot) planLink(ctx context.Context, chat string, n workflows.Note) ([]Me
 	}
 	for _, p := range administrators {
 		if p.ID != body.Link.Person {
-			messages = append(messages, Message{Name: "link/" + string(p.ID), To: Address{Person: p.ID}, Card: b.suspendedCard(ctx, body)})
+			messages = append(messages, Message{Name: "link/" + string(p.ID), To: Address{Person: p.ID}, Card: c})
 		}
 	}
 	return messages, nil
@@ -156,10 +156,36 @@ func (b *Bot) linkCard(ctx context.Context, n workflows.Note, body workflows.Lin
 		return tell("An account is linked to you", account, " is linked to you now: you signed in, and typed the word there.")
 	case audit.LinkSuspended:
 		return tell("An account counts as yours no more", account, " counts as yours no more, because ", l.Why, ". Type ", Mono("/elevate link"), " there, or ask an administrator.")
+	case workflows.LinkDoubted:
+		if l.Person == "" {
+			return Card{}, false
+		}
+		return tell("Somebody changed a link of yours", "🚨 ", Strong("Not Elevate"), " changed in its store what says that the ", ChatName(l.Chat), " account ", Mono(clip(oneLine(l.Account), maxName)),
+			" is yours. That does not count. The administrators are told.")
 	case audit.LinkConfirmed:
 		return tell("An account counts as yours again", account, " counts as yours again: ", Span{Person: l.Confirmed, Name: b.name(ctx, l.Confirmed)}, " confirmed it.")
 	case audit.Unlinked:
 		return tell("An account was unlinked", account, " is linked to you no more: ", Span{Person: n.Actor.Person, Name: b.name(ctx, n.Actor.Person)}, " removed that.")
+	}
+	return Card{}, false
+}
+
+// linkCardOfOthers tells an administrator what became of somebody's link; false for what is the person's own affair.
+func (b *Bot) linkCardOfOthers(ctx context.Context, body workflows.LinkChange) (Card, bool) {
+	l := body.Link
+	alarm := func(title string, spans ...any) (Card, bool) {
+		line := say(spans...)
+		return fit(Card{Name: "told-" + body.Kind, Title: title, Summary: plainly(line, b.cfg.Location), Parts: []Part{Text{Spans: line}}}), true
+	}
+	switch {
+	case body.Kind == audit.LinkSuspended && l.Kind == access.LinkEmail:
+		return b.suspendedCard(ctx, body), true
+	case body.Kind == workflows.LinkDoubted:
+		return alarm("A link was changed in the store", "🚨 ", Strong("Not Elevate"), " changed in its store whose the ", ChatName(l.Chat), " account ", Mono(clip(oneLine(l.Account), maxName)),
+			" is. That does not count. ", Strong("Find out who can write to Redis."))
+	case body.Kind == workflows.LinksLost:
+		return alarm("Links are gone", "🚨 The store has ", Strong("lost links"), " of chat accounts that nobody took away. Find out what became of Redis. What is known in full is put back; others count again when their people sign in with ",
+			Mono("/elevate link"), ".")
 	}
 	return Card{}, false
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"elevate/workflows/access"
@@ -83,12 +84,16 @@ func NewLinks(cfg LinkConfig) (*Links, error) {
 }
 
 // Claim links an account to the person who has signed in and said in the chat what the page showed them. What the same
-// person had there by an e-mail address, or by signing in before, gives way; the link of another does not.
-func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person, id access.Identity) error {
+// person had there by an e-mail address, or by signing in before, gives way; the link of another does not. Sealed is the
+// refresh token that came with the sign-in; empty: none did.
+func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person, id access.Identity, sealed string) error {
 	if err := l.free(by, person.ID); err != nil {
 		return err
 	}
 	before, err := l.cfg.Store.Link(ctx, by.Via, by.Account)
+	if errors.Is(err, ErrForged) { // it is nobody's, and gives way
+		before, err = nil, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -96,6 +101,9 @@ func (l *Links) Claim(ctx context.Context, by access.Actor, person access.Person
 		return linkRefusal("linked_already", "This %s account is linked to %s. They can remove that with `/elevate link remove`, or an administrator with `/elevate link remove %s`.", by.Via, before.Person, before.Person)
 	}
 	after := access.Link{Chat: by.Via, Account: by.Account, Person: person.ID, Kind: access.LinkOIDC, At: l.now().UTC(), Identity: &id}
+	if sealed != "" {
+		after.Token = &access.Token{Chat: by.Via, Account: by.Account, Sealed: sealed}
+	}
 	by.Person = person.ID
 	err = l.change(ctx, by, audit.Linked, before, &after)
 	if errors.Is(err, ErrTaken) {
@@ -138,7 +146,8 @@ func (l *Links) Believe(ctx context.Context, after access.Link) (*access.Link, e
 	return &after, nil
 }
 
-// Suspend makes a link that rests on an e-mail address count for nothing, because of what changed, until it is confirmed.
+// Suspend makes a link count for nothing, because of what changed, until the person signs in or, where it rests on an
+// e-mail address, it is confirmed.
 func (l *Links) Suspend(ctx context.Context, before access.Link, why string) error {
 	after := before
 	after.Suspended, after.Why = l.now().UTC(), why
@@ -168,6 +177,9 @@ func (l *Links) Confirm(ctx context.Context, by access.Actor, person access.Pers
 		}
 		if before == nil || before.Suspended.IsZero() {
 			continue
+		}
+		if before.Kind == access.LinkOIDC {
+			return access.Link{}, linkRefusal("sign_in", "That link of %s rests on a sign-in, and nobody can vouch for that: they type `/elevate link` there and sign in again.", person)
 		}
 		after := *before
 		if after.Email, after.Name, err = now(ctx, chat, before.Account); err != nil {
@@ -229,7 +241,15 @@ func (l *Links) change(ctx context.Context, by access.Actor, kind string, before
 	if link == nil {
 		link = before
 	}
-	e := linkEvent(l.now().UTC(), by, kind, *link)
+	at, version := l.now().UTC(), l.now().UnixMilli()
+	if before != nil {
+		version = max(version, before.Version+1)
+	}
+	if after != nil {
+		after.Version = version
+	}
+	e := linkEvent(at, by, kind, *link)
+	e.Detail["version"] = strconv.FormatInt(version, 10)
 	if err := l.cfg.Store.Relink(ctx, before, after, e); err != nil {
 		return err
 	}
@@ -247,7 +267,7 @@ func linkEvent(at time.Time, by access.Actor, kind string, link access.Link) aud
 		e.Detail["issuer"], e.Detail["subject"] = link.Identity.Issuer, link.Identity.Subject
 	}
 	if link.Email != "" {
-		e.Detail["email"] = link.Email
+		e.Detail["email"], e.Detail["name"] = link.Email, link.Name
 	}
 	return e
 }

@@ -136,15 +136,15 @@ func (o *Office) Finish(ctx context.Context, who bot.Who, word string) (access.P
 	if err != nil {
 		return access.Person{}, wrong(err)
 	}
-	var id access.Identity
-	if err := json.Unmarshal(value, &id); err != nil {
+	var v signin.Visit
+	if err := json.Unmarshal(value, &v); err != nil {
 		return access.Person{}, fmt.Errorf("read who signed in: %w", err)
 	}
-	p, err := o.cfg.Directory.ByIdentity(ctx, id)
+	p, err := o.cfg.Directory.ByIdentity(ctx, v.Identity)
 	if err != nil {
 		return p, fmt.Errorf("find who signed in: %w", err)
 	}
-	return p, o.cfg.Links.Claim(ctx, actor(who), p, id)
+	return p, o.cfg.Links.Claim(ctx, actor(who), p, v.Identity, v.Sealed)
 }
 
 // wrong is what somebody is told whose word does not do.

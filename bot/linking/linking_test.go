@@ -102,7 +102,7 @@ func (w *world) invite(account string) string {
 func (w *world) open(b *oidcfake.Browser, link, user string) oidcfake.Seen {
 	w.t.Helper()
 	begun := b.Post(link, nil)
-	if begun.Status != http.StatusSeeOther {
+	if begun.Location == "" {
 		return begun
 	}
 	to, err := b.SignIn(w.provider, begun.Location, user)
@@ -150,7 +150,7 @@ func TestAnAccountIsLinkedByLinkSignInAndWord(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' "+w.provider.URL) || !strings.Contains(csp, "default-src 'none'") {
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self'") || strings.Contains(csp, w.provider.URL) || !strings.Contains(csp, "default-src 'none'") {
 		t.Errorf("policy %q", csp)
 	}
 	seen := w.open(b, link, "00u-ana")

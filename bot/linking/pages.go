@@ -24,7 +24,7 @@ func (o *Office) show(w http.ResponseWriter, r *http.Request) {
 		Title: "Is this " + bot.ChatName(v.Chat) + " account yours?",
 		Lead:  "Sign in to show Elevate who uses it. From then on, what is asked for and approved there counts as yours.",
 		Facts: o.facts(r.Context(), *v),
-		Form:  &page.Form{Action: Prefix + "/" + token, Submit: "Sign in with " + o.cfg.Provider, To: o.cfg.Desk.Origin(r.Context())},
+		Form:  &page.Form{Action: Prefix + "/" + token, Submit: "Sign in with " + o.cfg.Provider},
 		Foot:  "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate link”, and to nobody else.",
 	})
 }
@@ -37,7 +37,7 @@ func (o *Office) begin(w http.ResponseWriter, r *http.Request) {
 		o.over(w, err)
 		return
 	}
-	o.cfg.Desk.Begin(w, r, signin.Errand{Purpose: purpose(id), Back: Prefix + "/as/" + id})
+	o.cfg.Desk.Begin(w, r, signin.Errand{Purpose: purpose(id), Back: Prefix + "/as/" + id, Offline: true})
 }
 
 var invitationID = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -83,7 +83,7 @@ func (o *Office) word(w http.ResponseWriter, r *http.Request, id string, v invit
 		return
 	}
 	word := wordOf(visit, id)
-	value, encodeErr := json.Marshal(visit.Identity)
+	value, encodeErr := json.Marshal(visit)
 	if err = errors.Join(err, encodeErr); err == nil {
 		err = o.cfg.Store.Offer(r.Context(), waiting(v.Chat, v.Account), simple(word), value, mostTries, invitedFor)
 	}

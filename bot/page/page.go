@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
-	"strings"
 )
 
 // Tone says how a page is meant.
@@ -30,12 +29,15 @@ type Page struct {
 	Lead  string // the one sentence that everybody reads
 	// Word is something to type elsewhere, shown large and on a line of its own.
 	Word    string
-	Facts   []Fact // what the page is about
-	Text    []string
+	Facts   []Fact   // what the page is about
+	Text    []string // paragraphs
 	Picture *Picture
 	Form    *Form
-	Other   *Form  // another way, less usual
-	Foot    string // the small print
+	Other   *Form // another way, less usual
+	// Onward leads the browser elsewhere. An answer to a form that redirected there would be held to the form's own policy
+	// (form-action), and so would every redirect after it, on sites of others that nobody here knows.
+	Onward *Onward
+	Foot   string // the small print
 }
 
 // Picture is an image, and what it says for those who cannot use it.
@@ -58,8 +60,6 @@ type Form struct {
 	Input  *Input
 	Wrong  string // what is wrong with what was sent
 	Key    *Key
-	// To is an origin beside ours that the answer may lead the browser to, as in https://login.example.com.
-	To string
 }
 
 // Input is a line to type into.
@@ -95,6 +95,9 @@ func Script(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(script) // whoever hung up needs no script
 }
 
+// Onward is a link that is followed by itself.
+type Onward struct{ To, Label string }
+
 //go:embed page.html
 var document string
 
@@ -114,6 +117,9 @@ func Write(w http.ResponseWriter, status int, p Page) {
 	h := w.Header()
 	Seal(h)
 	h.Set("Content-Security-Policy", p.policy())
+	if p.Onward != nil {
+		h.Set("Refresh", "0; url="+p.Onward.To)
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	shown := struct {
 		Page
@@ -142,13 +148,11 @@ func (p Page) keyed() bool { return p.Form != nil && p.Form.Key != nil }
 
 // policy lets in what the page has and nothing else.
 func (p Page) policy() string {
-	targets := []string{"'self'"}
+	target := "'self'"
 	if p.Form == nil {
-		targets = []string{"'none'"}
-	} else if p.Form.To != "" {
-		targets = append(targets, p.Form.To)
+		target = "'none'"
 	}
-	policy := "default-src 'none'; style-src " + styleHash + "; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.Join(targets, " ")
+	policy := "default-src 'none'; style-src " + styleHash + "; base-uri 'none'; frame-ancestors 'none'; form-action " + target
 	if p.Picture != nil {
 		policy += "; img-src data:"
 	}

@@ -89,7 +89,8 @@ func (d *Desk) finish(r *http.Request) (b begun, v Visit, err error) {
 	if e := q.Get("error"); e != "" || q.Get("code") == "" {
 		return b, v, fmt.Errorf("%w: %.200q", errDenied, e)
 	}
-	if v.Identity, err = d.provider.redeem(r.Context(), q.Get("code"), derive(secret), b.Fresh); err != nil {
+	var token access.Secret
+	if v.Identity, token, err = d.provider.redeem(r.Context(), q.Get("code"), derive(secret), b.Errand); err != nil {
 		return b, v, err
 	}
 	p, err := d.cfg.Directory.ByIdentity(r.Context(), v.Identity)
@@ -100,6 +101,9 @@ func (d *Desk) finish(r *http.Request) (b begun, v Visit, err error) {
 		return b, v, fmt.Errorf("%w: %s, not %s", errNotThem, b.Person, p.ID)
 	}
 	v.Person = p.ID
+	if !token.IsZero() {
+		v.Sealed = d.cfg.Box.Seal(token, bound(p.ID, v.Identity)...)
+	}
 	return b, v, nil
 }
 

@@ -27,6 +27,9 @@ func Check(ctx context.Context, cfg Config) (remarks []string, err error) {
 	if len(found.methods) > 0 && !slices.Contains(found.methods, "S256") {
 		remarks = append(remarks, "the provider does not say that it knows PKCE with S256: it would not notice a code that somebody else redeems")
 	}
+	if slices.Contains(cfg.Scopes, OfflineAccess) && len(found.offers) > 0 && !slices.Contains(found.offers, OfflineAccess) {
+		remarks = append(remarks, "the provider does not say that it knows the scope offline_access: without a refresh token, groups among the claims are as old as the person's last sign-in, up to oidc.groups_for")
+	}
 	return remarks, nil
 }
 

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,11 +40,13 @@ type provider struct {
 type discovered struct {
 	oauth    oauth2.Config
 	verifier *oidc.IDTokenVerifier
+	made     *oidc.Provider
 	// saysIssuer tells that the provider names itself in what it sends back (RFC 9207), and must.
 	saysIssuer bool
-	origin     string // of the page that people sign in on
 	methods    []string
 	keys       string // address
+	// offers are the scopes that the provider says it knows; empty: it does not say.
+	offers []string
 }
 
 func newProvider(cfg Config) *provider {
@@ -86,11 +89,12 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 		Methods []string `json:"code_challenge_methods_supported"`
 		Keys    string   `json:"jwks_uri"`
 		Ways    []string `json:"token_endpoint_auth_methods_supported"`
+		Scopes  []string `json:"scopes_supported"`
 	}
 	if err := made.Claims(&more); err != nil {
 		return nil, fmt.Errorf("read what the provider says of itself: %w", err)
 	}
-	page, err := p.trusted(made.Endpoint().AuthURL, made.Endpoint().TokenURL, more.Keys)
+	err = p.trusted(made.Endpoint().AuthURL, made.Endpoint().TokenURL, more.Keys, cmp.Or(made.UserInfoEndpoint(), more.Keys))
 	if err != nil {
 		return nil, err
 	}
@@ -102,71 +106,81 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	p.found = &discovered{
 		oauth: oauth2.Config{
 			ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret.Reveal(), Endpoint: endpoint,
-			RedirectURL: p.cfg.PublicURL + callbackPath, Scopes: p.cfg.Scopes,
+			RedirectURL: p.cfg.PublicURL + callbackPath, Scopes: slices.DeleteFunc(slices.Clone(p.cfg.Scopes), func(s string) bool { return s == OfflineAccess }),
 		},
+		made: made, offers: more.Scopes,
 		verifier:   made.Verifier(&oidc.Config{ClientID: p.cfg.ClientID, Now: p.cfg.Now}),
-		saysIssuer: more.Issuer, methods: more.Methods, keys: more.Keys, origin: page.Scheme + "://" + page.Host,
+		saysIssuer: more.Issuer, methods: more.Methods, keys: more.Keys,
 	}
 	return p.found, nil
 }
 
 // trusted refuses addresses that secrets must not travel to: those without TLS, unless the provider has none itself, as
-// on loopback. It gives the first of them.
-func (p *provider) trusted(addresses ...string) (*url.URL, error) {
+// on loopback.
+func (p *provider) trusted(addresses ...string) error {
 	issuer, err := url.Parse(p.cfg.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
+		return fmt.Errorf("issuer: %w", err)
 	}
-	var first *url.URL
 	for _, a := range addresses {
 		u, err := url.Parse(a)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != issuer.Scheme {
-			return nil, fmt.Errorf("the provider names %q, which is no address with TLS", a)
-		}
-		if first == nil {
-			first = u
+			return fmt.Errorf("the provider names %q, which is no address with TLS", a)
 		}
 	}
-	return first, nil
+	return nil
 }
 
 // secrets are what the two sides of one sign-in prove themselves with.
 type secrets struct{ nonce, verifier string }
 
 // address is where a browser goes to sign in.
-func (p *provider) address(ctx context.Context, state string, s secrets, fresh time.Duration) (string, error) {
+func (p *provider) address(ctx context.Context, state string, s secrets, e Errand) (string, error) {
 	d, err := p.discover(ctx)
 	if err != nil {
 		return "", err
 	}
-	options := []oauth2.AuthCodeOption{oidc.Nonce(s.nonce), oauth2.S256ChallengeOption(s.verifier)}
-	if fresh > 0 {
-		options = append(options, oauth2.SetAuthURLParam("max_age", fmt.Sprintf("%d", int(fresh.Seconds()))))
+	oauth := d.oauth
+	if e.Offline && p.offline() {
+		oauth.Scopes = append(slices.Clone(oauth.Scopes), OfflineAccess)
 	}
-	return d.oauth.AuthCodeURL(state, options...), nil
+	options := []oauth2.AuthCodeOption{oidc.Nonce(s.nonce), oauth2.S256ChallengeOption(s.verifier)}
+	if e.Fresh > 0 {
+		options = append(options, oauth2.SetAuthURLParam("max_age", fmt.Sprintf("%d", int(e.Fresh.Seconds()))))
+	}
+	return oauth.AuthCodeURL(state, options...), nil
 }
 
-// redeem makes an identity of the code that a browser came back with.
-func (p *provider) redeem(ctx context.Context, code string, s secrets, fresh time.Duration) (access.Identity, error) {
+// redeem makes an identity of the code that a browser came back with, and gives the refresh token, where one came with it.
+func (p *provider) redeem(ctx context.Context, code string, s secrets, e Errand) (access.Identity, access.Secret, error) {
+	none := access.Secret{}
 	d, err := p.discover(ctx)
 	if err != nil {
-		return access.Identity{}, err
+		return access.Identity{}, none, err
 	}
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(ctx, p.http), 2*p.cfg.Timeout)
 	defer cancel()
 	token, err := d.oauth.Exchange(ctx, code, oauth2.VerifierOption(s.verifier))
 	if err != nil {
-		return access.Identity{}, fmt.Errorf("exchange the code: %w", unsaid(err))
+		return access.Identity{}, none, fmt.Errorf("exchange the code: %w", unsaid(err))
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok || raw == "" {
-		return access.Identity{}, fmt.Errorf("%w: there is no ID token", errToken)
+		return access.Identity{}, none, fmt.Errorf("%w: there is no ID token", errToken)
 	}
 	id, err := d.verifier.Verify(ctx, raw)
 	if err != nil {
-		return access.Identity{}, fmt.Errorf("%w: %w", errToken, err)
+		return access.Identity{}, none, fmt.Errorf("%w: %w", errToken, err)
 	}
-	return p.identity(id, s.nonce, fresh)
+	if id.Nonce == "" || !equal(id.Nonce, s.nonce) {
+		return access.Identity{}, none, fmt.Errorf("%w: it was made for another sign-in (nonce)", errToken)
+	}
+	out, _, err := p.identity(id, e.Fresh)
+	if err == nil && e.Offline && p.offline() && token.RefreshToken != "" {
+		out.Offline = true
+		return out, access.NewSecret(token.RefreshToken), nil
+	}
+	return out, none, err
 }
 
 // unsaid leaves the body of a provider's answer out of an error: there may be a token in it.
@@ -183,8 +197,9 @@ var (
 	errRefused = errors.New("the provider refuses")
 )
 
-// identity checks what go-oidc leaves to its callers, and reads the claims.
-func (p *provider) identity(id *oidc.IDToken, nonce string, fresh time.Duration) (access.Identity, error) {
+// identity checks what go-oidc leaves to its callers, and reads the claims. The nonce is for the caller. said tells whether
+// there is a word on groups among them.
+func (p *provider) identity(id *oidc.IDToken, fresh time.Duration) (out access.Identity, said bool, err error) {
 	var claims struct {
 		Party    string           `json:"azp"`
 		SignedIn int64            `json:"auth_time"`
@@ -192,34 +207,51 @@ func (p *provider) identity(id *oidc.IDToken, nonce string, fresh time.Duration)
 		Verified json.RawMessage  `json:"email_verified"`
 		Rest     map[string]claim `json:"-"`
 	}
-	err := errors.Join(id.Claims(&claims), id.Claims(&claims.Rest))
+	err = errors.Join(id.Claims(&claims), id.Claims(&claims.Rest))
 	now := p.cfg.Now()
 	switch {
 	case err != nil:
-		return access.Identity{}, fmt.Errorf("%w: %w", errToken, err)
+		return out, false, fmt.Errorf("%w: %w", errToken, err)
 	case id.Issuer != p.cfg.Issuer: // go-oidc lets one provider off
-		return access.Identity{}, fmt.Errorf("%w: it is of %q", errToken, id.Issuer)
-	case id.Nonce == "" || !equal(id.Nonce, nonce):
-		return access.Identity{}, fmt.Errorf("%w: it was made for another sign-in (nonce)", errToken)
+		return out, false, fmt.Errorf("%w: it is of %q", errToken, id.Issuer)
 	case (len(id.Audience) > 1 || claims.Party != "") && claims.Party != p.cfg.ClientID:
-		return access.Identity{}, fmt.Errorf("%w: it was made for another program (azp)", errToken)
+		return out, false, fmt.Errorf("%w: it was made for another program (azp)", errToken)
 	case id.IssuedAt.After(now.Add(ahead)), id.IssuedAt.Before(now.Add(-oldest)):
-		return access.Identity{}, fmt.Errorf("%w: it was made at %s, and it is %s here: compare the clocks", errToken, id.IssuedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return out, false, fmt.Errorf("%w: it was made at %s, and it is %s here: compare the clocks", errToken, id.IssuedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case fresh > 0 && now.Sub(time.Unix(claims.SignedIn, 0)) > fresh+ahead:
-		return access.Identity{}, fmt.Errorf("%w: the person signed in too long ago (auth_time)", errToken)
+		return out, false, fmt.Errorf("%w: the person signed in too long ago (auth_time)", errToken)
 	}
 	subject := claims.Rest[p.cfg.SubjectClaim].text()
 	if subject == "" {
-		return access.Identity{}, fmt.Errorf("%w: it does not name the person: there is no claim %q", errToken, p.cfg.SubjectClaim)
+		return out, false, fmt.Errorf("%w: it does not name the person: there is no claim %q", errToken, p.cfg.SubjectClaim)
 	}
-	out := access.Identity{Issuer: id.Issuer, Subject: subject, At: now.UTC()}
+	out = access.Identity{Issuer: id.Issuer, Subject: subject, At: now.UTC()}
 	if v := string(claims.Verified); v == "true" || v == `"true"` { // some providers write it as a text
 		out.Email = claims.Email
 	}
-	if p.cfg.GroupsClaim != "" {
-		out.Groups = claims.Rest[p.cfg.GroupsClaim].texts()
+	out.Groups, out.Overage, said = p.groups(claims.Rest)
+	return out, said, nil
+}
+
+// groups reads the groups among claims. Entra does not write down more than 200 of them: then it names a place where they
+// could be asked for (_claim_names), or says that there are some (hasgroups), and what is there is not all.
+func (p *provider) groups(claims map[string]claim) (groups []string, overage, said bool) {
+	if p.cfg.GroupsClaim == "" {
+		return nil, false, true
 	}
-	return out, nil
+	var elsewhere map[string]json.RawMessage
+	_ = json.Unmarshal(claims["_claim_names"], &elsewhere) // what is no object names nothing
+	_, named := elsewhere[p.cfg.GroupsClaim]
+	has := string(claims["hasgroups"])
+	if named || has == "true" || has == `"true"` {
+		return nil, true, true
+	}
+	value, said := claims[p.cfg.GroupsClaim]
+	groups = value.texts()
+	if len(groups) > mostGroups {
+		return nil, true, true
+	}
+	return groups, false, said
 }
 
 // claim is the value of one claim.
@@ -233,7 +265,7 @@ func (c claim) text() (s string) {
 	return s
 }
 
-// mostGroups bounds what is kept of one person's groups.
+// mostGroups bounds what is kept of one person's groups. Whoever is in more is told so, not taken for a member of some.
 const mostGroups = 1000
 
 // texts are those of a claim that is a list of them, or one.
@@ -247,7 +279,7 @@ func (c claim) texts() []string {
 	}
 	var out []string
 	for _, v := range all {
-		if s, ok := v.(string); ok && s != "" && len(out) < mostGroups {
+		if s, ok := v.(string); ok && s != "" {
 			out = append(out, s)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"elevate/bot/page"
 	"elevate/workflows/access"
+	"elevate/workflows/seal"
 )
 
 const (
@@ -21,6 +22,9 @@ const (
 	Prefix = "/signin"
 
 	callbackPath = Prefix + "/callback"
+	// OfflineAccess is the scope that asks the provider for a refresh token.
+	OfflineAccess = "offline_access"
+
 	// begunFor is how long somebody may take to sign in.
 	begunFor = 10 * time.Minute
 	// visitFor is how long a sign-in is good for.
@@ -48,12 +52,15 @@ type Config struct {
 	// PublicURL is what browsers reach this program by, without a slash at the end; the provider must know PublicURL with
 	// /signin/callback as a redirect. Required.
 	PublicURL string
-	Scopes    []string // openid is always among them
+	// Scopes are asked for beside openid; OfflineAccess only where an errand asks for it too, and there is a Box.
+	Scopes []string
 	// SubjectClaim is the claim that names people. Empty: sub.
 	SubjectClaim string
 	GroupsClaim  string    // empty: groups are not read
 	Store        Store     // required
 	Directory    Directory // required
+	// Box seals refresh tokens, for the person, the issuer and the subject. Nil: none is asked for.
+	Box *seal.Box
 	// TurnedAway is told of an identity that is nobody here, or somebody else than was asked for. Nil: nobody is told.
 	TurnedAway func(ctx context.Context, id access.Identity, code string)
 	Timeout    time.Duration    // of one call to the provider; zero: 10 seconds
@@ -117,6 +124,8 @@ type Errand struct {
 	// Back is the path of ours that the browser comes back to, such as /link/….
 	// It stays in the browser: it may hold what must not lie in the store.
 	Back string `json:"-"`
+	// Offline asks for a refresh token too, where the configuration does, so that the person's groups can be asked for later.
+	Offline bool
 	// Fresh is the longest that the person may have been signed in at the provider. Zero: as the provider likes.
 	Fresh time.Duration
 }
@@ -125,6 +134,8 @@ type Errand struct {
 type Visit struct {
 	Person   access.PersonID `json:"person"`
 	Identity access.Identity `json:"identity"`
+	// Sealed is the refresh token that came with the sign-in; empty: none did.
+	Sealed string `json:"sealed,omitempty"`
 
 	token string // the browser's
 }
@@ -135,17 +146,6 @@ func (v Visit) Derive(what string) string { return keyed(v.token, what) }
 // ErrNobody says that nobody has signed in with this browser for the purpose, or too long ago.
 var ErrNobody = errors.New("nobody has signed in")
 
-// Origin is where people are sent to sign in, for the policy of the page that a form of it is on; empty while the provider
-// cannot be asked.
-func (d *Desk) Origin(ctx context.Context) string {
-	found, err := d.provider.discover(ctx)
-	if err != nil {
-		d.log.Warn("the identity provider did not answer", "issuer", d.cfg.Issuer, "err", err)
-		return ""
-	}
-	return found.origin
-}
-
 // Begin sends a browser to the provider, as the answer to a form of ours (never to a GET, which anything may send).
 func (d *Desk) Begin(w http.ResponseWriter, r *http.Request, e Errand) {
 	to, err := d.begin(w, r, e)
@@ -155,7 +155,8 @@ func (d *Desk) Begin(w http.ResponseWriter, r *http.Request, e Errand) {
 			Lead: "Elevate could not begin the sign-in just now, so nothing was done. Go back and try again in a minute."})
 		return
 	}
-	page.Redirect(w, to)
+	page.Write(w, http.StatusOK, page.Page{Title: "On to the sign-in", Lead: "Your browser goes on by itself.",
+		Onward: &page.Onward{To: to, Label: "If it does not, go on here"}})
 }
 
 func (d *Desk) begin(w http.ResponseWriter, r *http.Request, e Errand) (string, error) {
@@ -163,7 +164,7 @@ func (d *Desk) begin(w http.ResponseWriter, r *http.Request, e Errand) (string, 
 		return "", fmt.Errorf("signin: an errand needs a purpose and a path of ours, not %q", e.Back)
 	}
 	secret, state := newToken(), newToken()
-	to, err := d.provider.address(r.Context(), state, derive(secret), e.Fresh)
+	to, err := d.provider.address(r.Context(), state, derive(secret), e)
 	if err != nil {
 		return "", err
 	}

@@ -47,6 +47,7 @@ type app struct {
 	people   workflows.Directory
 	accounts *slack.People   // nil without Slack, or where the configuration alone says who people are
 	desk     *signin.Desk    // nil without oidc
+	claims   *signin.Claims  // nil where groups are those of the last sign-in
 	linking  *linking.Office // nil where the configuration alone says who people are
 	service  *workflows.Service
 	talk     *bot.Bot // nil without a chat
@@ -372,6 +373,9 @@ func (a *app) close() error {
 	}
 	if a.desk != nil {
 		a.desk.Close()
+	}
+	if a.claims != nil {
+		a.claims.Close()
 	}
 	if a.store != nil {
 		errs = append(errs, a.store.Close())

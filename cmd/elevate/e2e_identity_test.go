@@ -42,7 +42,7 @@ func openLogin(t *testing.T) *login {
 store: {url: %q}
 http: {listen: %q, public_url: "http://%s"}
 slack: {bot_token: %s, signing_secret: %s, team_id: %s, api_url: %q, trust_email: true}
-oidc: {issuer: %q, client_id: %s, client_secret: %s, name: Example Login}
+oidc: {issuer: %q, client_id: %s, client_secret: %s, name: Example Login, scopes: [offline_access]}
 people:
   - {id: ana, name: Ana Lima, oidc: 00u-ana}
   - {id: ben, name: Ben Stone, email: ben@example.com}
@@ -104,6 +104,7 @@ var linkURL = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/link/[A-Z2-7]{52}`)
 func TestAccountsAreLinkedBySigningIn(t *testing.T) {
 	t.Parallel()
 	l := openLogin(t)
+	l.provider.Misbehave(oidcfake.Faults{Detour: true})
 	l.answered("U0ANA", "vault-admin 30m unseal it", "does not know whose account this is", "/elevate link")
 	link := linkURL.FindString(l.answered("U0ANA", "link", "the page for your Slack account", "It lasts 10 minutes and works once"))
 	if link == "" {
@@ -135,6 +136,45 @@ func TestAccountsAreLinkedBySigningIn(t *testing.T) {
 	l.slack.Await(t, "the request in the channel", func() bool { return len(l.slack.Messages("C0ACCESS")) > 0 })
 	l.slack.Send("block_actions", l.slack.As("U0BEN").Press(l.slack.Messages("C0ACCESS")[0], "Approve"))
 	l.slack.Await(t, "the approval", func() bool { return strings.Contains(fmt.Sprint(l.slack.Messages("C0ACCESS")), "Approved by") })
+
+	// The groups were asked for when Ana clicked, and nobody can read what they were asked for with.
+	if n := l.provider.Calls("refresh"); n == 0 {
+		t.Error("the provider was not asked for Ana's groups")
+	}
+	kept := l.redis.Everything(t)
+	if !strings.Contains(kept, "sealed") {
+		t.Error("no refresh token is kept: the test looks at nothing")
+	}
+	l.bot.Stop()
+	for where, text := range map[string]string{"Redis": kept, "the log": l.bot.Log(), "the audit log": e2etest.Proved(t, e2etest.AuditFolders(l.bot))} {
+		if strings.Contains(text, "refresh-canary") || strings.Contains(text, "access-canary") {
+			t.Errorf("%s has a token of the provider in the clear", where)
+		}
+	}
+}
+
+// TestAPersonWhomTheProviderWithdrawsIsTold: they can do nothing by that link, and are told the way out.
+func TestAPersonWhomTheProviderWithdrawsIsTold(t *testing.T) {
+	t.Parallel()
+	l := openLogin(t)
+	l.linkAna()
+	l.provider.Revoke("00u-ana")
+	l.answered("U0ANA", "vault-admin 30m unseal the vault", "the identity provider has withdrawn its sign-in", "/elevate link")
+	l.again()
+	l.answered("U0ANA", "mine", "counts as Ana Lima's no more", "sign in again")
+	l.linkAna()
+	l.again()
+	l.answered("U0ANA", "mine", "You hold no access")
+}
+
+// linkAna has Ana sign in and type the word.
+func (l *login) linkAna() {
+	l.Helper()
+	p := e2etest.OpenPage(l.T, linkURL.FindString(l.answered("U0ANA", "link", "works once")), 1180, 900)
+	p.Click(`document.querySelector("button")`, "Sign in")
+	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Ana Lima")`, "Ana at the provider")
+	p.See(`document.querySelector(".word")`, "the word")
+	l.answered("U0ANA", strings.TrimPrefix(e2etest.Get[string](p, `document.querySelector(".word").innerText`), "/elevate "), "Ana Lima", "'s now")
 }
 
 var factorURL = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+/mfa/[A-Za-z0-9_-]+`)

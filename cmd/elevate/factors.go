@@ -82,7 +82,7 @@ func (a *app) sendToSignIn(w http.ResponseWriter, r *http.Request, purpose strin
 	default:
 		pages.Write(w, http.StatusOK, pages.Page{Title: "Set up your second factor",
 			Lead: "Sign in first, so that Elevate knows that it is you.",
-			Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name, To: a.desk.Origin(r.Context())},
+			Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name},
 			Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate mfa”, and to nobody else.",
 		})
 	}

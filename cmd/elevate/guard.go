@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
+	"elevate/bot"
 	"elevate/storage/redis"
 	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/audit"
+	"elevate/workflows/factor"
 	"elevate/workflows/seal"
 )
 
@@ -26,10 +30,56 @@ func (a *app) mark(c *redis.Config) error {
 			a.guard.Doubt(id)
 		}
 	}
+	if c.Factors, err = factorsOf(a.cfg.Audit.Dir); err != nil {
+		return fmt.Errorf("audit.dir: %w", err)
+	}
+	tell := bot.TellFactor(later{a}, a.chats)
+	c.Doubted = func(ctx context.Context, d factor.Doubt) {
+		a.metrics.CountForged("factor")
+		if err := d.Report(ctx, a.store.Append, tell, time.Now()); err != nil {
+			a.log.ErrorContext(ctx, "people could not be told that a second factor was changed", "person", d.Person, "err", err)
+		}
+	}
 	if c.Unmarked {
 		a.log.Warn("what lies in the store without a mark is believed; take secrets.accept_unmarked out when all that was open has ended")
 	}
 	return nil
+}
+
+// later is the app's store, for those who are made before it is opened.
+type later struct{ *app }
+
+func (l later) Enqueue(ctx context.Context, chats []string, topic, key string, n workflows.Note) (bool, error) {
+	return l.store.Enqueue(ctx, chats, topic, key, n)
+}
+
+// keptLinks are the links as people know them: without keys as they lie in the store, and with them believing none that is
+// older than it should be.
+func (a *app) keptLinks() (workflows.LinkVault, error) {
+	if len(a.cfg.Secrets.Keys) == 0 {
+		return a.store, nil
+	}
+	guard := workflows.NewLinkGuard(workflows.LinkGuardConfig{
+		Store: a.store, Chats: a.chats, Found: func() { a.metrics.CountForged("link") }, Logger: a.log,
+	})
+	if err := guard.Read(a.cfg.Audit.Dir); err != nil {
+		return nil, fmt.Errorf("audit.dir: %w", err)
+	}
+	return guard, nil
+}
+
+// factorsOf is what the audit log in a folder tells of people's factors: the newest version of each, and whether it was
+// taken away.
+func factorsOf(dir string) (map[access.PersonID]redis.Known, error) {
+	known := map[access.PersonID]redis.Known{}
+	err := audit.Select(dir, []string{"factor_", "key_"}, func(e audit.Event) error {
+		version, err := strconv.ParseInt(e.Detail["version"], 10, 64)
+		if err == nil && version > known[e.Person].Version { // others tell of enrolments
+			known[e.Person] = redis.Known{Version: version, None: e.Detail["none"] != ""}
+		}
+		return nil
+	})
+	return known, err
 }
 
 // remark marks links anew with the first key. What goes wrong is tried again at the next start: the old keys are believed

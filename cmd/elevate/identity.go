@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"elevate/bot/linking"
@@ -12,6 +13,7 @@ import (
 	"elevate/workflows"
 	"elevate/workflows/access"
 	"elevate/workflows/directory"
+	"elevate/workflows/seal"
 )
 
 // openPeople makes the directory: the people of the configuration, and where others than the configuration know who they
@@ -22,18 +24,25 @@ func (a *app) openPeople() (err error) {
 	if !a.cfg.Live() {
 		return nil
 	}
+	kept, err := a.keptLinks()
+	if err != nil {
+		return err
+	}
 	links, err := workflows.NewLinks(workflows.LinkConfig{
-		Store: a.store, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
+		Store: kept, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	c := directory.Config{
-		People: written, Links: a.store, Ledger: links, Groups: a.cfg.LiveGroups(),
+		People: written, Links: kept, Ledger: links, Groups: a.cfg.LiveGroups(),
 		Emails: map[string]directory.Profiles{}, Usergroups: map[string]directory.Usergroups{}, Logger: a.log,
 	}
 	if o := a.cfg.OIDC; o != nil {
 		c.Issuer, c.TrustEmail, c.ClaimsFor = o.Issuer, o.TrustEmail, o.GroupsFor
+		if err := a.openClaims(&c, links); err != nil {
+			return err
+		}
 	}
 	if a.cfg.Slack != nil {
 		if a.accounts, err = slack.NewPeople(slackConfig(a.cfg)); err != nil {
@@ -55,12 +64,50 @@ func (a *app) openPeople() (err error) {
 	return a.openLinking(links, live)
 }
 
+// openClaims has groups asked for at the moment of the click, where the configuration lets Elevate ask while people are away.
+func (a *app) openClaims(c *directory.Config, links *workflows.Links) error {
+	if !a.cfg.OIDC.Offline() || len(a.cfg.Secrets.Keys) == 0 {
+		return nil
+	}
+	sign, err := a.signinConfig()
+	if err != nil {
+		return err
+	}
+	a.claims, err = signin.NewClaims(signin.ClaimsConfig{Config: sign, Tokens: a.store, Suspend: links.Suspend, Holder: replica()})
+	if err != nil {
+		return err
+	}
+	c.Claims = a.claims
+	a.runs = append(a.runs, a.resealTokens)
+	return nil
+}
+
+// resealTokens seals with the first key what others sealed. What goes wrong is tried again at the next start, and at the
+// next use.
+func (a *app) resealTokens(ctx context.Context) error {
+	links, err := a.store.Links(ctx)
+	left := 0
+	if err == nil {
+		left, err = a.claims.Reseal(ctx, links)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "refresh tokens could not be sealed with the first key; that is tried at the next start", "err", err)
+	}
+	if left > 0 {
+		a.log.WarnContext(ctx, "refresh tokens are not sealed with the first key yet", "count", left)
+	}
+	return nil
+}
+
 // openLinking makes the pages on which people show whose chat account is whose.
 func (a *app) openLinking(links *workflows.Links, live *directory.Live) (err error) {
 	c := linking.Config{Links: links, Store: a.store, Directory: live, PublicURL: a.cfg.HTTP.PublicURL, Name: a.accountName, Logger: a.log}
 	if o := a.cfg.OIDC; o != nil {
-		sign := signinConfig(a.cfg)
-		sign.Store, sign.Directory, sign.TurnedAway, sign.Logger = a.store, live, a.strangerSignedIn, a.log
+		sign, err := a.signinConfig()
+		if err != nil {
+			return err
+		}
+		sign.Store, sign.Directory, sign.TurnedAway = a.store, live, a.strangerSignedIn
 		if a.desk, err = signin.New(sign); err != nil {
 			return err
 		}
@@ -68,6 +115,20 @@ func (a *app) openLinking(links *workflows.Links, live *directory.Live) (err err
 	}
 	a.linking, err = linking.New(c)
 	return err
+}
+
+// signinConfig is the sign-in's part of the configuration, with what seals refresh tokens, where there are keys for it.
+func (a *app) signinConfig() (signin.Config, error) {
+	c := signinConfig(a.cfg)
+	c.Logger = a.log
+	if len(a.cfg.Secrets.Keys) == 0 {
+		return c, nil
+	}
+	var err error
+	if c.Box, err = seal.New(a.cfg.Secrets.Keys, "oidc"); err != nil {
+		return c, fmt.Errorf("secrets.keys: %w", err)
+	}
+	return c, nil
 }
 
 // signinConfig is the sign-in's part of the configuration.

@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
@@ -31,7 +28,7 @@ func (s *Store) factorKeys(p access.PersonID) factorKeys {
 
 // Factor loads what is kept of a person's factor.
 func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, error) {
-	h, err := s.client.HGetAll(ctx, s.factorKeys(p).factor).Result()
+	h, err := s.factorHash(ctx, s.factorKeys(p).factor)
 	if err != nil {
 		return factor.Stored{}, fmt.Errorf("redis: factor: %w", err)
 	}
@@ -39,6 +36,7 @@ func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, e
 	out := factor.Stored{
 		ID: h["id"], Sealed: h["seed"], Since: n.time("since"), Counter: n.number("counter"), LockedUntil: n.time("until"),
 		Disabled: h["disabled"] != "", ResetBy: access.PersonID(h["reset_by"]), ResetAt: n.time("reset_at"), Keys: n.keys(),
+		Doubted: h[fieldDoubted] != "", Lost: h[fieldLost] != "",
 	}
 	if n.err != nil || out.ID == "" && out.Sealed != "" {
 		return factor.Stored{}, fmt.Errorf("redis: the factor of %s is unreadable: %w", p, errors.Join(n.err, errors.New("no whole one")))
@@ -65,7 +63,7 @@ func (n *numbers) keys() []factor.StoredKey {
 
 // Enrolment loads a person's enrolment.
 func (s *Store) Enrolment(ctx context.Context, p access.PersonID) (factor.Enrolment, error) {
-	h, err := s.client.HGetAll(ctx, s.factorKeys(p).enrolment).Result()
+	h, err := s.factorHash(ctx, s.factorKeys(p).enrolment)
 	if err != nil {
 		return factor.Enrolment{}, fmt.Errorf("redis: enrolment: %w", err)
 	}
@@ -175,6 +173,9 @@ func (s *Store) Miss(ctx context.Context, p access.PersonID, id string, l factor
 	return factor.Verdict(word), err
 }
 
+// keptActs is how long it is known of an act that a key has vouched for it: longer than one waits.
+const keptActs = 30 * time.Minute
+
 // actKey is of an act that waits for a key, in the slot of the person's factors.
 func (s *Store) actKey(p access.PersonID, id string) string {
 	return s.keys.of("factor:"+string(p)) + "fa:" + string(p) + ":" + id
@@ -189,17 +190,18 @@ func (s *Store) AwaitKey(ctx context.Context, p access.PersonID, id, sealed stri
 
 // Awaiting gives an act that waits for a key.
 func (s *Store) Awaiting(ctx context.Context, p access.PersonID, id string) (string, error) {
-	sealed, err := s.client.HGet(ctx, s.actKey(p, id), "sealed").Result()
-	if err != nil && !errors.Is(err, goredis.Nil) {
+	h, err := s.factorHash(ctx, s.actKey(p, id))
+	if err != nil {
 		return "", fmt.Errorf("redis: an act that waits for a key: %w", err)
 	}
-	return sealed, nil
+	return h["sealed"], nil
 }
 
 // Sign takes a key's signature for an act.
 func (s *Store) Sign(ctx context.Context, p access.PersonID, act, key string, count int64, ev factor.Signatures) (factor.Verdict, error) {
 	k := s.factorKeys(p)
-	word, err := s.factorStep(ctx, "factor_sign", []string{k.factor, k.events, k.attempt, s.actKey(p, act)}, []audit.Event{ev.Used, ev.Cloned, ev.Failed}, key, count)
+	word, err := s.factorStep(ctx, "factor_sign", []string{k.factor, k.events, k.attempt, s.actKey(p, act)}, []audit.Event{ev.Used, ev.Cloned, ev.Failed},
+		key, count, act, s.clocks.caller(), millis(keptActs))
 	return factor.Verdict(word), err
 }
 
@@ -226,7 +228,8 @@ func (s *Store) AskReset(ctx context.Context, p access.PersonID, id string, by a
 
 // Reseal puts a seed or a key that was sealed anew in the place of the old one.
 func (s *Store) Reseal(ctx context.Context, p access.PersonID, id, old, sealed string) (bool, error) {
-	return s.either(ctx, call{script: "factor_reseal", keys: []string{s.factorKeys(p).factor}, args: []any{id, old, sealed}}, "moved")
+	word, err := s.factorRun(ctx, "factor_reseal", []string{s.factorKeys(p).factor}, nil, id, old, sealed)
+	return word == "ok", err
 }
 
 // factorWords are what each script may answer.
@@ -247,20 +250,12 @@ var factorWords = map[string]map[string]bool{
 // factorStep runs a script that takes the attempt's life, its events, and its own arguments.
 func (s *Store) factorStep(ctx context.Context, script string, keys []string, events []audit.Event, args ...any) (string, error) {
 	all := []any{millis(keptAttempts)}
-	for _, e := range events {
-		doc, err := json.Marshal(e)
-		if err != nil {
-			return "", fmt.Errorf("redis: encode an event: %w", err)
-		}
-		all = append(all, s.markDoc(markEvent, doc))
+	for i := range events {
+		all = append(all, i) // it is written when what the step leaves is known
 	}
-	ask := call{script: script, keys: keys, args: append(all, args...)}
-	word, err := s.word(ctx, ask)
+	word, err := s.factorRun(ctx, script, keys, events, append(all, args...)...)
 	if err == nil && !factorWords[script][word] {
-		err = unknown(ask, word)
+		err = fmt.Errorf("redis: %w", unknown(call{script: script}, word))
 	}
-	if err != nil {
-		return "", fmt.Errorf("redis: %w", err)
-	}
-	return word, nil
+	return word, err
 }

@@ -79,12 +79,18 @@ func (oneAna) People(context.Context) ([]access.Person, error) {
 
 func replicas(t *testing.T) *two {
 	t.Helper()
+	return replicasWith(t, marks(t, "k1"))
+}
+
+// replicasWith are replicas that mark what they write; nil: they do not.
+func replicasWith(t *testing.T, m redis.Marks) *two {
+	t.Helper()
 	w := &two{looked: &atomic.Int64{}, alarms: &atomic.Int64{}, server: storagetest.StartRedis(t)}
 	now := func() time.Time { return noonOfFactors }
 	for i := range w.factors {
 		var err error
 		w.factors[i], err = factor.New(factor.Config{
-			Store: counting{open(t, redis.Config{URL: w.server.URL() + "?pool_size=50", Now: now}), w.looked}, Directory: oneAna{},
+			Store: counting{open(t, redis.Config{URL: w.server.URL() + "?pool_size=50", Now: now, Marks: m}), w.looked}, Directory: oneAna{},
 			Keys: []seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("key!abcd"), 4)))}}, PageURL: "https://elevate.example.com/mfa/",
 			Administrator: func(p access.Person) bool { return p.ID == "root" }, Now: now,
 			Tell: func(_ context.Context, n factor.Notice) error {

@@ -18,6 +18,7 @@ import (
 
 // All links lie on one shard: a person and an account are compared in one script.
 func (s *Store) linksKey() string    { return s.keys.of("links") + "links" }
+func (s *Store) tokensKey() string   { return s.keys.of("links") + "tokens" }
 func (s *Store) accountsKey() string { return s.keys.of("links") + "accounts" }
 
 func linkField(chat, account string) string { return chat + " " + account }
@@ -146,13 +147,27 @@ func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.
 	if at == nil {
 		at = before
 	}
-	event, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("redis: encode an event: %w", err)
-	}
 	was, err := s.storedLink(ctx, before)
 	if err != nil {
 		return err
+	}
+	return s.relink(ctx, at, was, before, after, e)
+}
+
+// ReplaceLink puts a link, or nothing, in the place of whatever lies there for an account, with its event.
+func (s *Store) ReplaceLink(ctx context.Context, chat, account string, after *access.Link, e audit.Event) error {
+	was, err := s.client.HGet(ctx, s.linksKey(), linkField(chat, account)).Result()
+	if err != nil && !errors.Is(err, goredis.Nil) {
+		return fmt.Errorf("redis: link: %w", err)
+	}
+	return s.relink(ctx, &access.Link{Chat: chat, Account: account}, was, nil, after, e)
+}
+
+// relink replaces what is stored for an account.
+func (s *Store) relink(ctx context.Context, at *access.Link, was string, before, after *access.Link, e audit.Event) error {
+	event, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("redis: encode an event: %w", err)
 	}
 	is := []byte(nil)
 	if after != nil {
@@ -162,9 +177,15 @@ func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.
 		}
 		is = s.markDoc(markLink, doc)
 	}
+	token := []byte(nil)
+	if after != nil && after.Token != nil {
+		if token, err = s.markToken(after.Token); err != nil {
+			return err
+		}
+	}
 	base := s.keys.of("links")
-	ask := call{script: "relink", keys: []string{s.linksKey(), s.accountsKey(), base + "events", base + "try:" + rand.Text()}, args: []any{
-		linkField(at.Chat, at.Account), was, is, at.Account, personField(before), personField(after), s.markDoc(markEvent, event), millis(keptAttempts),
+	ask := call{script: "relink", keys: []string{s.linksKey(), s.accountsKey(), base + "events", base + "try:" + rand.Text(), s.tokensKey()}, args: []any{
+		linkField(at.Chat, at.Account), was, is, at.Account, personField(before), personField(after), s.markDoc(markEvent, event), millis(keptAttempts), token,
 	}}
 	word, err := s.word(ctx, ask)
 	if err != nil {

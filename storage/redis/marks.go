@@ -36,6 +36,8 @@ const (
 	markMemory   = "memory"
 	markOffer    = "offer"
 	markLink     = "link"
+	markToken    = "token"
+	markFactor   = "factor"
 )
 
 // A document carries its mark in front, {"mark":"…", and then what it is without; scripts read it as any other.

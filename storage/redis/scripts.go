@@ -21,6 +21,9 @@ const (
 	prologue = "prologue"
 	take     = "take"
 	taken    = "taken"
+	// factorTry stands in front of the steps of factors, which run in it alone; tried ends their names.
+	factorTry = "factor_try"
+	tried     = "/tried"
 )
 
 // restore is the word for a record of the audit log that is written as it is. It is no arrow, and has no rule.
@@ -55,7 +58,11 @@ func loadScripts() (scripts, map[string]bool, error) {
 	}
 	all := scripts{take: goredis.NewScript(program + bodies[taken])}
 	for name, body := range bodies {
-		if name != prologue && name != take && name != taken && !rules[name] {
+		switch {
+		case name == prologue, name == take, name == taken, name == factorTry, rules[name]:
+		case strings.HasPrefix(name, "factor_") && name != "factor_swap":
+			all[name+tried] = goredis.NewScript(bodies[prologue] + bodies[factorTry] + "local function step()\n" + body + "\nend\nreturn told(pcall(step))\n")
+		default:
 			all[name] = goredis.NewScript(bodies[prologue] + body)
 		}
 	}

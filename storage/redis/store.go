@@ -35,6 +35,7 @@ type Store struct {
 	claims  goredis.UniversalClient
 	batches batches
 	clocks  *clocks
+	factors *factorStates
 	// backlogs are the queues that are behind, by name.
 	backlogs sync.Map
 	// turn is the shard at which the next claim begins.
@@ -58,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	Quiet()
-	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules, clocks: newClocks(now)}
+	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules, clocks: newClocks(now), factors: newFactorStates(cfg.Factors)}
 	if s.client, err = cfg.connect(true); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,22 @@ type Identity struct {
 	Email  string    `json:"email,omitempty"`
 	Groups []string  `json:"groups,omitempty"`
 	At     time.Time `json:"at"` // when the provider said so
+	// Offline says that the provider can be asked again for the groups while the person is away: those above are not
+	// believed then.
+	Offline bool `json:"offline,omitempty"`
+	// Overage says that the person is in more groups than the provider writes down, so that Groups are not all.
+	Overage bool `json:"overage,omitempty"`
+}
+
+// Token is what the identity provider is asked by for the groups of a link's person, and what it said last.
+type Token struct {
+	Chat    string `json:"chat"`
+	Account string `json:"account"`
+	Sealed  string `json:"sealed"` // a refresh token of OAuth
+	// Groups, and Overage as in Identity, are as the provider said At that time; zero: it was not asked yet.
+	Groups  []string  `json:"groups,omitempty"`
+	Overage bool      `json:"overage,omitempty"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // LinkKind says what a link between a chat account and a person rests on. Links that the configuration writes down are
@@ -24,6 +40,9 @@ const (
 
 // Link says that a chat account is a person's.
 type Link struct {
+	// Version is the Unix millisecond of its last change, and more than that of the one before it.
+	Version int64 `json:"version,omitempty"`
+
 	Chat    string    `json:"chat"`
 	Account string    `json:"account"` // as the chat names it
 	Person  PersonID  `json:"person"`
@@ -39,6 +58,9 @@ type Link struct {
 	// Suspended is since when the link counts for nothing, and Why a sentence part: "its name changed".
 	Suspended time.Time `json:"suspended,omitzero"`
 	Why       string    `json:"why,omitempty"`
+	// Token is kept beside a link that is made with it, and goes with any change of the link. It is never part of one
+	// that was read.
+	Token *Token `json:"-"`
 }
 
 // Profile is a chat's word on one of its accounts.

@@ -90,7 +90,10 @@ func (l *Live) suspended(ctx context.Context, link access.Link) error {
 		return err
 	}
 	way := fmt.Sprintf("Ask an administrator to check that it is yours and to type `/elevate link confirm %s`.", p.ID)
-	if l.cfg.Issuer != "" {
+	switch {
+	case link.Kind == access.LinkOIDC:
+		way = "Type `/elevate link` and sign in again."
+	case l.cfg.Issuer != "":
 		way = fmt.Sprintf("Type `/elevate link` and sign in to show that it is yours, or ask an administrator to type `/elevate link confirm %s`.", p.ID)
 	}
 	return &access.Refusal{Kind: access.ErrNotAllowed, Code: "link_suspended",

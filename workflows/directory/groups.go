@@ -11,7 +11,7 @@ import (
 
 // withGroups adds the groups that are kept elsewhere. Where one of them cannot be asked, nothing is known of the person's
 // groups.
-func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, error) {
+func (l *Live) withGroups(ctx context.Context, p access.Person, claims func(context.Context, access.PersonID, []access.Link) ([]string, error)) (access.Person, error) {
 	if len(l.cfg.Groups) == 0 {
 		return p, nil
 	}
@@ -26,9 +26,14 @@ func (l *Live) withGroups(ctx context.Context, p access.Person) (access.Person, 
 	if err != nil {
 		return p, fmt.Errorf("groups of %s: %w", p.ID, err)
 	}
-	claims := l.claims(all[p.ID])
+	var claimed []string
+	if slices.ContainsFunc(l.cfg.Groups, func(g Group) bool { return g.Claim != "" }) {
+		if claimed, err = claims(ctx, p.ID, all[p.ID]); err != nil {
+			return p, fmt.Errorf("groups of %s: %w", p.ID, err)
+		}
+	}
 	for _, g := range l.cfg.Groups {
-		in := g.Claim != "" && slices.Contains(claims, g.Claim)
+		in := g.Claim != "" && slices.Contains(claimed, g.Claim)
 		if !in && g.Usergroup != "" {
 			in = slices.ContainsFunc(l.accountsIn(g.Chat, p.ID, all[p.ID]), func(a string) bool { return members[g.Chat][g.Usergroup][a] })
 		}
@@ -62,20 +67,6 @@ func (l *Live) allLinks(ctx context.Context) (map[access.PersonID][]access.Link,
 		}
 	}
 	return by, nil
-}
-
-// claims are the groups that the identity provider named when the person signed in last, as long as that counts.
-func (l *Live) claims(links []access.Link) []string {
-	var last *access.Identity
-	for _, link := range links {
-		if link.Kind == access.LinkOIDC && l.stands(link) == nil && (last == nil || link.Identity.At.After(last.At)) {
-			last = link.Identity
-		}
-	}
-	if last == nil || l.now().Sub(last.At) >= l.cfg.ClaimsFor {
-		return nil
-	}
-	return last.Groups
 }
 
 // accountsIn are the accounts by which somebody is a member of a chat's groups.

@@ -49,6 +49,15 @@ type Usergroups interface {
 	Usergroups(ctx context.Context) (map[string][]string, error)
 }
 
+// Claims asks the identity provider for the groups of somebody who is away, by the link that they made.
+type Claims interface {
+	// Groups gives the groups that the person of the link is in now, or was in a minute ago at most. Overage says that these
+	// are not all.
+	Groups(ctx context.Context, l access.Link) (groups []string, overage bool, err error)
+	// Last gives what was answered last, by "chat account", however long ago that is.
+	Last(ctx context.Context) (map[string]access.Token, error)
+}
+
 // Group is a group that is kept elsewhere. Its members are beside those that the configuration names.
 type Group struct {
 	Name string
@@ -69,7 +78,9 @@ type Config struct {
 	Issuer string
 	// TrustEmail lets somebody whom the identity provider vouches for be the person who has their confirmed address.
 	TrustEmail bool
-	// ClaimsFor is how long the groups that the identity provider said are believed after it did. Zero: 24 hours.
+	// Claims asks for groups at the moment of the click, for links that allow it. Nil: the groups of the last sign-in count.
+	Claims Claims
+	// ClaimsFor is how long the groups of a sign-in count after it, where they cannot be asked for again. Zero: 24 hours.
 	ClaimsFor time.Duration
 	// Emails are the chats in which a confirmed e-mail address counts, by name. Nil: it counts nowhere.
 	Emails map[string]Profiles
@@ -98,6 +109,7 @@ type Live struct {
 	emails   *kept[access.Profile] // by chat and address
 	members  *kept[usergroups]
 	links    *kept[map[access.PersonID][]access.Link]
+	said     *kept[map[string]access.Token]
 	tenant   *tenant // nil without one
 }
 
@@ -131,6 +143,7 @@ func Open(cfg Config) (*Live, error) {
 		emails:   keep[access.Profile](wordFresh, accountsMax, cfg.Now),
 		members:  keep[usergroups](wordFresh, len(cfg.Usergroups), cfg.Now),
 		links:    keep[map[access.PersonID][]access.Link](linksFresh, 1, cfg.Now),
+		said:     keep[map[string]access.Token](linksFresh, 1, cfg.Now),
 	}
 	if cfg.Tenant != nil {
 		l.tenant = newTenant(cfg)
@@ -151,7 +164,7 @@ func (l *Live) Person(ctx context.Context, id access.PersonID) (access.Person, e
 	if err != nil {
 		return p, err
 	}
-	return l.withGroups(ctx, p)
+	return l.withGroups(ctx, p, l.claimed)
 }
 
 // Known finds somebody by id, with the groups of the configuration alone.
@@ -167,7 +180,8 @@ func (l *Live) AllKnown(ctx context.Context) ([]access.Person, error) {
 	return l.cfg.People.People(ctx)
 }
 
-// People lists everybody, by id.
+// People lists everybody, by id. The groups among their claims are those that the identity provider said last: it is not
+// asked for everybody at once. Whoever then does something is asked for by Person.
 func (l *Live) People(ctx context.Context) ([]access.Person, error) {
 	people, err := l.cfg.People.People(ctx)
 	if err == nil && l.tenant != nil {
@@ -175,7 +189,7 @@ func (l *Live) People(ctx context.Context) ([]access.Person, error) {
 	}
 	for i := range people {
 		if err == nil {
-			people[i], err = l.withGroups(ctx, people[i])
+			people[i], err = l.withGroups(ctx, people[i], l.lastClaimed)
 		}
 	}
 	if err != nil {
@@ -204,6 +218,8 @@ func (l *Live) ByAccount(ctx context.Context, chat, id string) (access.Person, e
 		return access.Person{}, fmt.Errorf("%s account %q is linked to %s by the configuration and to %s by a link: %w", chat, id, written[0], link.Person, access.ErrNotFound)
 	case len(written) == 1:
 		return l.Known(ctx, written[0])
+	case link != nil && link.Kind == access.LinkOIDC && !link.Suspended.IsZero() && !l.writtenOtherwise(*link):
+		return access.Person{}, l.suspended(ctx, *link)
 	case link != nil && link.Kind == access.LinkOIDC:
 		if err := l.stands(*link); err != nil {
 			return access.Person{}, fmt.Errorf("%s account %q: %w", chat, id, err)

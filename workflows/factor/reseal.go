@@ -20,6 +20,9 @@ func (f *Factors) Reseal(ctx context.Context) (left int, err error) {
 		if err != nil {
 			return left, fmt.Errorf("load the factor of %s: %w", p.ID, err)
 		}
+		if stored.Doubted {
+			continue
+		}
 		opens, err := f.resealed(ctx, f.box, p.ID, stored.ID, stored.Sealed)
 		for _, k := range stored.Keys {
 			if err == nil {

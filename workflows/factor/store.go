@@ -20,6 +20,9 @@ type Stored struct {
 	// ResetBy is the administrator who asked for its removal first, at ResetAt.
 	ResetBy access.PersonID
 	ResetAt time.Time
+	// Doubted says that it stands for one that somebody else has changed in the store: it is switched off. Lost says that
+	// there was one that nobody has taken away, and that the store has no more: there is none now.
+	Doubted, Lost bool
 	// Keys are the person's security keys, in the order in which they came.
 	Keys []StoredKey
 }

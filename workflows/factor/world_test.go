@@ -45,6 +45,12 @@ func key(id, text string) seal.Key {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return worldOf(t, redis.Config{})
+}
+
+// worldOf is one on a store of its own that is configured so.
+func worldOf(t *testing.T, cfg redis.Config) *world {
+	t.Helper()
 	w := &world{T: t, now: time.Date(2026, 3, 2, 12, 0, 10, 0, time.UTC), people: map[access.PersonID]access.Person{}}
 	for _, id := range []access.PersonID{"ana", "ben", "root", "toor", "boss"} {
 		w.people[id] = access.Person{ID: id, Name: strings.ToUpper(string(id))}
@@ -55,7 +61,8 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	w.server = server
-	w.store, err = redis.Open(t.Context(), server.Connect(redis.Config{Now: w.clock, AllowUnsafe: true}))
+	cfg.Now, cfg.AllowUnsafe = w.clock, true
+	w.store, err = redis.Open(t.Context(), server.Connect(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

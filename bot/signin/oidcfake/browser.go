@@ -18,7 +18,7 @@ type Browser struct {
 	client *http.Client
 }
 
-// Seen is a page, or where the browser is sent.
+// Seen is a page, and where it sends the browser by itself.
 type Seen struct {
 	Status   int
 	Location string
@@ -79,7 +79,11 @@ func (b *Browser) do(method, address string, form url.Values, header http.Header
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return Seen{Status: resp.StatusCode, Location: resp.Header.Get("Location"), Body: string(body), Header: resp.Header}
+	to := resp.Header.Get("Location")
+	if _, onward, ok := strings.Cut(resp.Header.Get("Refresh"), "url="); ok {
+		to = onward
+	}
+	return Seen{Status: resp.StatusCode, Location: to, Body: string(body), Header: resp.Header}
 }
 
 var askField = regexp.MustCompile(`name="ask" value="([^"]+)"`)

@@ -46,12 +46,15 @@ type Faults struct {
 	Issuer    string                      // in the discovery document
 	ReuseCode bool                        // takes a code again and again
 	Response  func(q url.Values)          // changes what the browser is sent back with
+	Detour    bool                        // shows its page on another origin, as those do that have several
+	Refreshes
 }
 
 // Server is the provider.
 type Server struct {
 	*httptest.Server
 	Redirect string // the one address that browsers may be sent back to
+	other    *httptest.Server
 
 	mu     sync.Mutex
 	now    func() time.Time
@@ -62,6 +65,8 @@ type Server struct {
 	codes  map[string]code
 	asks   map[string]url.Values
 	calls  map[string]int
+	grants map[string]*grant // by refresh token
+	bearer map[string]User   // by access token
 }
 
 type code struct {
@@ -75,7 +80,8 @@ type code struct {
 // Start starts a provider, which ends with the test.
 func Start(t testing.TB, redirect string, users ...User) *Server {
 	t.Helper()
-	s := &Server{Redirect: redirect, users: users, now: time.Now, codes: map[string]code{}, asks: map[string]url.Values{}, calls: map[string]int{}}
+	s := &Server{Redirect: redirect, users: users, now: time.Now, codes: map[string]code{}, asks: map[string]url.Values{}, calls: map[string]int{},
+		grants: map[string]*grant{}, bearer: map[string]User{}}
 	s.Rotate()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", s.discovery)
@@ -83,8 +89,11 @@ func Start(t testing.TB, redirect string, users ...User) *Server {
 	mux.HandleFunc("GET /authorize", s.authorize)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /token", s.token)
+	mux.HandleFunc("GET /userinfo", s.userinfo)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
+	s.other = httptest.NewServer(mux)
+	t.Cleanup(s.other.Close)
 	return s
 }
 
@@ -142,7 +151,8 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) {
 		"issuer": issuer, "authorization_endpoint": s.URL + "/authorize", "token_endpoint": s.URL + "/token", "jwks_uri": s.URL + "/keys",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
-		"authorization_response_iss_parameter_supported": true,
+		"authorization_response_iss_parameter_supported": true, "userinfo_endpoint": s.URL + "/userinfo",
+		"scopes_supported": f.scopes(),
 	})
 }
 
@@ -164,8 +174,12 @@ var loginPage = template.Must(template.New("login").Parse(`<!doctype html><title
 
 // authorize is the page on which people choose who they are. It refuses what lacks anything that a careful client sends.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
-	s.called(r)
+	f := s.called(r)
 	q := r.URL.Query()
+	if f.Detour && "http://"+r.Host != s.other.URL {
+		http.Redirect(w, r, s.other.URL+"/authorize?"+r.URL.RawQuery, http.StatusFound)
+		return
+	}
 	switch {
 	case q.Get("client_id") != ClientID, q.Get("redirect_uri") != s.Redirect, q.Get("response_type") != "code":
 		http.Error(w, "unknown client, redirect or response type", http.StatusBadRequest)
@@ -218,6 +232,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
 		return
 	}
+	if r.FormValue("grant_type") == "refresh_token" {
+		s.refresh(w, r, f)
+		return
+	}
 	s.mu.Lock()
 	c, known := s.codes[r.FormValue("code")]
 	c.redeems++
@@ -230,9 +248,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant"})
 		return
 	}
-	answer := map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "expires_in": 300}
+	answer := map[string]any{"access_token": s.let(c.user), "token_type": "Bearer", "expires_in": 300}
 	if !f.NoToken {
 		answer["id_token"] = s.sign(c, f)
+	}
+	if slices.Contains(strings.Fields(c.ask.Get("scope")), "offline_access") && !f.NoRefresh {
+		answer["refresh_token"] = s.grant(c)
 	}
 	write(w, http.StatusOK, answer)
 }
@@ -245,6 +266,9 @@ func (s *Server) sign(c code, f Faults) string {
 	claims := jwt.MapClaims{
 		"iss": s.URL, "sub": c.user.Subject, "aud": ClientID, "exp": now.Add(5 * time.Minute).Unix(), "iat": now.Unix(), "auth_time": c.at.Unix(),
 		"nonce": c.ask.Get("nonce"), "email": c.user.Email, "email_verified": !c.user.Unverified, "name": c.user.Name, "groups": c.user.Groups,
+	}
+	if f.GroupsElsewhere {
+		delete(claims, "groups")
 	}
 	if f.Claims != nil {
 		f.Claims(claims)

@@ -20,14 +20,19 @@ type OIDC struct {
 	ClientID     string
 	ClientSecret access.Secret // empty: a public client, with PKCE alone
 	Name         string        // what people call the provider; default: its host
-	Scopes       []string      // beside openid; for claims that the provider gives only when asked
-	SubjectClaim string        // that people[].oidc is compared with; default sub
-	GroupsClaim  string        // default groups
-	// GroupsFor is how long the groups of a sign-in count after it. Default: 24h.
+	// Scopes are asked for beside openid: for claims that the provider gives only when asked, and offline_access for a refresh
+	// token, with which groups are asked for at the moment of the click.
+	Scopes       []string
+	SubjectClaim string // that people[].oidc is compared with; default sub
+	GroupsClaim  string // default groups
+	// GroupsFor is how long the groups of a sign-in count after it, where they cannot be asked for again. Default: 24h.
 	GroupsFor time.Duration
 	// TrustEmail lets somebody be the person whose address the provider has confirmed. Default false.
 	TrustEmail bool
 }
+
+// Offline tells whether the provider is asked for groups while people are away.
+func (o *OIDC) Offline() bool { return slices.Contains(o.Scopes, "offline_access") }
 
 // Group is a group whose members are kept elsewhere, beside those that people name.
 type Group struct {
@@ -91,6 +96,13 @@ func (c *checker) checkOIDC(o *OIDC) {
 		c.problem(at.key("groups_for"), "is %s: write a time longer than 0 and up to 720h, or leave the key out for 24h", c.doc.quote(at.key("groups_for")))
 	}
 	o.GroupsFor = cmp.Or(o.GroupsFor, 24*time.Hour)
+	claimed := slices.ContainsFunc(slices.Collect(maps.Values(c.Groups)), func(g Group) bool { return g.OIDC != "" })
+	switch {
+	case o.Offline() && len(c.Secrets.Keys) == 0 && !c.silenced(path{"secrets", "keys"}):
+		c.problem(at.key("scopes"), "has offline_access, which needs secrets.keys: refresh tokens lie in Redis sealed")
+	case claimed && !o.Offline():
+		c.warning(at.key("scopes"), "has no offline_access, so the groups of people's claims are as old as their last sign-in, and count for %s after it (groups_for): add it, and they are asked for at the moment of the click", o.GroupsFor)
+	}
 	if o.TrustEmail {
 		c.warning(at.key("trust_email"), "lets whoever can have the provider confirm an address be the person who has it: where you can, write what the provider calls each person into people[].oidc")
 	} else if !slices.ContainsFunc(c.People, func(p Person) bool { return c.subject(p) != "" }) && !(c.objectSubjects() && c.Entra.PeopleGroup != "") {

@@ -59,3 +59,25 @@ func TestTrustInEmailIsWarnedOfAndStarts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHowOldGroupsMayBeIsSaid: without a refresh token they are as old as the sign-in, and refresh tokens need a key.
+func TestHowOldGroupsMayBeIsSaid(t *testing.T) {
+	t.Parallel()
+	const keys = `secrets: {keys: [{id: k1, key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}` + "\n"
+	for _, c := range []struct{ name, scopes, groups, more, want string }{
+		{"as old as the sign-in", "", "{oidc: team}", keys, "warning: oidc.scopes: has no offline_access, so the groups of people's claims are as old as their last sign-in, and count for 24h0m0s"},
+		{"asked for at the click", ", scopes: [offline_access]", "{oidc: team}", keys, ""},
+		{"no groups of claims", "", "{slack_usergroup: S0TEAM}", keys, ""},
+		{"no key", ", scopes: [offline_access]", "{oidc: team}", "", "oidc.scopes: has offline_access, which needs secrets.keys"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			text := strings.NewReplacer("api:\n", `oidc: {issuer: "https://login.example.com", client_id: elevate`+c.scopes+"}\ngroups: {team: "+c.groups+"}\n"+c.more+"api:\n",
+				"slack: U0ANA,", "slack: U0ANA, oidc: 00u1,").Replace(sound)
+			said := slices.DeleteFunc(problems(t, text), func(s string) bool { return !strings.Contains(s, "oidc.scopes") })
+			if c.want == "" && len(said) > 0 || c.want != "" && (len(said) != 1 || !strings.Contains(said[0], c.want)) {
+				t.Errorf("%q", said)
+			}
+		})
+	}
+}

@@ -8,7 +8,7 @@
 -- given out since the last right code or lock), failed (those that were wrong), row (wrong ones in a row, locks or not),
 -- until (end of a lock, Unix ms), disabled; reset_by and reset_at (the administrator who asked for its removal). And for each
 -- security key, by its id: k: (sealed), kn: (its number), ks: (since, Unix ms), kc: (its count of signatures), kx: (suspended);
--- keys is how many there ever were.
+-- keys is how many there ever were, acts are those that they vouched for a while ago.
 
 if redis.call('GET', KEYS[3]) then return 'ok' end
 local e = redis.call('HMGET', KEYS[4], 'id', 'step', 'counter')

@@ -1,0 +1,491 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"elevate/workflows"
+	"elevate/workflows/access"
+	"elevate/workflows/audit"
+	"elevate/workflows/factor"
+)
+
+// Known is the newest version of a factor that somebody knows of. None says that there is no factor in it.
+type Known struct {
+	Version int64
+	None    bool
+	fields  map[string]string // nil: only the version is known
+}
+
+// The fields beside those of the scripts. A version is the Unix millisecond at which it was written, and more than that of
+// the one before it: so versions go on rising also where the store has lost all.
+const (
+	fieldVersion = "ver"
+	fieldMark    = "mark"
+	fieldEnds    = "ends"    // when it is over (Unix ms), where it has a time to live
+	fieldDoubted = "doubted" // it stands for a factor that was altered
+	fieldLost    = "lost"    // it stands for a factor that is gone
+)
+
+const (
+	// slack is how long after its end something is still believed: clocks differ.
+	slack = time.Minute
+	// mostTurns bounds how often a step that others come in between is tried.
+	mostTurns = 500
+)
+
+// factorStates is what a store knows of factors beside what it has stored.
+type factorStates struct {
+	mu    sync.Mutex
+	known map[string]Known // by name
+	// turns has the steps of one person wait for each other here, rather than race.
+	turns [64]sync.Mutex
+	seed  maphash.Seed
+}
+
+func newFactorStates(known map[access.PersonID]Known) *factorStates {
+	f := &factorStates{known: map[string]Known{}, seed: maphash.MakeSeed()}
+	for p, k := range known {
+		f.known[factorName(p)] = k
+	}
+	return f
+}
+
+func (f *factorStates) turn(key string) *sync.Mutex {
+	return &f.turns[maphash.String(f.seed, key)%uint64(len(f.turns))]
+}
+
+func (f *factorStates) of(name string) Known {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known[name]
+}
+
+// note knows what an Elevate has written of a factor or an enrolment, or that there is nothing any more.
+func (f *factorStates) note(name string, version int64, fields map[string]string) {
+	if !isFactor(name) && !strings.HasPrefix(name, "fe:") {
+		return
+	}
+	k := Known{Version: version, None: proofless(fields), fields: fields}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if k.Version >= f.known[name].Version {
+		f.known[name] = k
+	}
+}
+
+func factorName(p access.PersonID) string { return "f:" + string(p) }
+
+// nameOf is a key without what begins all keys of its shard.
+func nameOf(key string) string {
+	_, name, _ := strings.Cut(key, "}:")
+	return name
+}
+
+// isFactor tells the name of a factor from that of an enrolment, which ends by itself.
+func isFactor(name string) bool { return strings.HasPrefix(name, "f:") }
+
+// bare are the fields without those that scripts neither read nor write.
+func bare(fields map[string]string) map[string]string {
+	out := maps.Clone(fields)
+	for _, f := range []string{fieldVersion, fieldMark, fieldEnds} {
+		delete(out, f)
+	}
+	return out
+}
+
+// proofless tells whether there is nothing in a factor that anything is proved by.
+func proofless(fields map[string]string) bool {
+	for f := range fields {
+		if f == "id" || strings.HasPrefix(f, "k:") || f == fieldLost {
+			return false
+		}
+	}
+	return true
+}
+
+// hash is one hash of factors as it lies in the store, and as it is believed.
+type hash struct {
+	key    string
+	stored map[string]string
+	fields map[string]string // without those of this file that scripts do not read; empty: there is nothing
+	how    string            // why it is not believed; empty: it is
+}
+
+// factorText is what a mark is made of. Its JSON is the same for equal fields: keys are sorted.
+func factorText(fields map[string]string) []byte {
+	rest := maps.Clone(fields)
+	delete(rest, fieldMark)
+	text, err := json.Marshal(rest)
+	if err != nil {
+		panic("texts cannot be written as JSON: " + err.Error())
+	}
+	return text
+}
+
+// look tells whether a hash is what Elevate wrote last. Known is from before it was read.
+func (s *Store) look(key string, stored map[string]string, known Known) hash {
+	h := hash{key: key, stored: stored, fields: map[string]string{}}
+	name, n := nameOf(key), numbers{of: stored}
+	version, ends := n.number(fieldVersion), n.number(fieldEnds)
+	switch {
+	case len(stored) == 0 && isFactor(name) && known.Version > 0 && !known.None:
+		h.how = factor.Gone
+	case len(stored) == 0, ends > 0 && s.cfg.Now().UnixMilli() > ends+slack.Milliseconds():
+	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:
+		h.how = factor.Altered
+	case version < known.Version:
+		h.how = factor.Older
+	default:
+		h.fields = bare(stored)
+		s.factors.note(name, version, stored)
+	}
+	return h
+}
+
+// factorHash reads a hash of factors. What is not believed is settled first.
+func (s *Store) factorHash(ctx context.Context, key string) (map[string]string, error) {
+	for range mostTurns {
+		known := s.factors.of(nameOf(key))
+		stored, err := s.client.HGetAll(ctx, key).Result()
+		if err != nil {
+			return nil, err
+		}
+		h := s.look(key, stored, known)
+		if h.how == "" {
+			return h.fields, s.markAnew(ctx, h)
+		}
+		if err := s.settle(ctx, h); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("redis: %s changes all the time: %w", nameOf(key), workflows.ErrForged)
+}
+
+// markAnew marks with the first key what has no mark, or another's.
+func (s *Store) markAnew(ctx context.Context, h hash) error {
+	if s.cfg.Marks == nil || len(h.stored) == 0 || s.marked(h.key, h.stored)[fieldMark] == h.stored[fieldMark] {
+		return nil
+	}
+	if !isFactor(nameOf(h.key)) { // over soon
+		return nil
+	}
+	_, err := s.swap(ctx, h.key, "ok", nil, change{hash: h, fields: s.next(h, h.fields, 0)})
+	return err
+}
+
+// next is what a hash becomes with these fields: with a version, an end and a mark. No fields leave nothing, but of a factor
+// its version: so that an older one is told from none.
+func (s *Store) next(h hash, fields map[string]string, ttl time.Duration) map[string]string {
+	if len(fields) == 0 && !isFactor(nameOf(h.key)) {
+		return nil
+	}
+	out := bare(fields)
+	if out == nil {
+		out = map[string]string{}
+	}
+	now := s.cfg.Now().UnixMilli()
+	version := max(s.factors.of(nameOf(h.key)).Version+1, now)
+	if n := (numbers{of: h.stored}); h.how == "" { // others may have written anything there
+		version = max(version, n.number(fieldVersion)+1)
+	}
+	out[fieldVersion] = strconv.FormatInt(version, 10)
+	if ttl > 0 {
+		out[fieldEnds] = strconv.FormatInt(now+ttl.Milliseconds(), 10)
+	}
+	return s.marked(h.key, out)
+}
+
+func (s *Store) marked(key string, fields map[string]string) map[string]string {
+	out := maps.Clone(fields)
+	delete(out, fieldMark)
+	if s.cfg.Marks != nil {
+		out[fieldMark] = s.cfg.Marks.Mark(named(markFactor, nameOf(key)), factorText(out))
+	}
+	return out
+}
+
+// change is a hash and what it is to be; nil fields remove it. One that is kept must only be as it was when the step read it.
+type change struct {
+	hash
+	fields map[string]string
+	ttl    time.Duration
+	kept   bool
+}
+
+// swap writes changes in the shard of a key where nobody came in between: otherwise the word is raced.
+func (s *Store) swap(ctx context.Context, key, word string, events [][]byte, changes ...change) (string, error) {
+	base, _, _ := strings.Cut(key, "}:")
+	base += "}:"
+	keys := []string{base + "events", base + "try:" + rand.Text()}
+	args := []any{millis(keptAttempts), word, len(events)}
+	for _, e := range events {
+		args = append(args, e)
+	}
+	for _, c := range changes {
+		keys = append(keys, c.key)
+		count := 2 * len(c.fields)
+		if c.kept {
+			count = -1
+		}
+		args = append(args, c.stored[fieldVersion], c.stored[fieldMark], c.ttl.Milliseconds(), count)
+		for _, f := range slices.Sorted(maps.Keys(c.fields)) {
+			args = append(args, f, c.fields[f])
+		}
+	}
+	ask := call{script: "factor_swap", keys: keys, args: args}
+	said, err := s.word(ctx, ask)
+	if err == nil && said != word && said != "raced" {
+		err = unknown(ask, said)
+	}
+	if err != nil {
+		return "", fmt.Errorf("redis: %w", err)
+	}
+	if said == word {
+		for _, c := range changes {
+			if !c.kept && (c.fields != nil || c.how == "") {
+				s.factors.note(nameOf(c.key), c.version(), c.fields)
+			}
+		}
+	}
+	return said, nil
+}
+
+// version is that of what a change leaves; of nothing, one above what was there.
+func (c change) version() int64 {
+	if c.fields == nil {
+		was := numbers{of: c.stored}
+		return was.number(fieldVersion) + 1
+	}
+	is := numbers{of: c.fields}
+	return is.number(fieldVersion)
+}
+
+// settle puts something in the place of what is not believed: what Elevate wrote last, where this replica knows it, and
+// otherwise a factor that counts for nothing. An enrolment is begun anew. Whoever puts it there tells people.
+func (s *Store) settle(ctx context.Context, h hash) error {
+	name := nameOf(h.key)
+	c, d := change{hash: h}, factor.Doubt{Enrolment: !isFactor(name), How: h.how}
+	kind, person, _ := strings.Cut(name, ":")
+	if kind == "fa" { // an act's own id is behind
+		person = person[:max(0, strings.LastIndexByte(person, ':'))]
+	}
+	d.Person = access.PersonID(person)
+	known := s.factors.of(name)
+	switch {
+	case d.Enrolment:
+	case known.fields != nil:
+		c.fields, d.Restored = known.fields, true
+	case h.how == factor.Gone:
+		c.fields = s.next(h, map[string]string{fieldLost: "1"}, 0)
+	default:
+		c.fields = s.next(h, map[string]string{"id": "doubted-" + rand.Text(), "counter": "0", "disabled": "1", fieldDoubted: "1"}, 0)
+	}
+	word, err := s.swap(ctx, h.key, "ok", nil, c)
+	if err != nil {
+		return fmt.Errorf("settle %s, which is %s: %w", name, h.how, err)
+	}
+	if word != "ok" {
+		return nil // another has settled it
+	}
+	s.cfg.Log.ErrorContext(ctx, "A SECOND FACTOR IN THE STORE WAS CHANGED, AND NOT BY ELEVATE. Find out who can write to Redis",
+		"person", d.Person, "enrolment", d.Enrolment, "how", d.How, "restored", d.Restored)
+	if s.cfg.Doubted != nil {
+		s.cfg.Doubted(ctx, d)
+	}
+	return nil
+}
+
+// settles are the steps after which what was lost or doubted is so no more.
+var settles = map[string]bool{"factor_confirm": true, "factor_key": true, "factor_remove": true}
+
+// factorRun takes a step of factors: it is tried on copies, what it would leave is marked, and that is written where nobody
+// came in between.
+func (s *Store) factorRun(ctx context.Context, script string, keys []string, events []audit.Event, args ...any) (string, error) {
+	turn := s.factors.turn(keys[0])
+	turn.Lock()
+	defer turn.Unlock()
+	for range mostTurns {
+		word, done, err := s.factorTurn(ctx, script, keys, events, args)
+		if err != nil || done {
+			return word, err
+		}
+	}
+	return "", fmt.Errorf("redis: %s: others came in between, again and again", script)
+}
+
+// factorTurn tries once; false where somebody came in between, or something had to be settled first.
+func (s *Store) factorTurn(ctx context.Context, script string, keys []string, events []audit.Event, args []any) (string, bool, error) {
+	known := map[string]Known{}
+	for _, k := range keys {
+		known[k] = s.factors.of(nameOf(k))
+	}
+	reply, err := s.run(ctx, call{script: script + tried, keys: keys, args: args})
+	if err != nil {
+		return "", false, fmt.Errorf("redis: %w", err)
+	}
+	t, err := readTried(reply)
+	if err != nil {
+		return "", false, fmt.Errorf("redis: %s: %w", script, err)
+	}
+	var changes []change
+	changed := 0
+	for _, is := range t.hashes {
+		h := s.look(is.key, is.before, known[is.key])
+		if h.how != "" {
+			return "", false, s.settle(ctx, h)
+		}
+		if maps.Equal(is.before, is.after) {
+			changes = append(changes, change{hash: h, kept: true})
+			continue
+		}
+		changed++
+		if settles[script] {
+			delete(is.after, fieldDoubted)
+			delete(is.after, fieldLost)
+		}
+		changes = append(changes, change{hash: h, fields: s.next(h, is.after, is.ttl), ttl: is.ttl})
+	}
+	if gone := s.gone(keys, t.hashes, known); gone != nil {
+		return "", false, s.settle(ctx, *gone)
+	}
+	if why, failed := strings.CutPrefix(t.word, "failed: "); failed { // over something that is ours
+		return "", false, fmt.Errorf("redis: %s: %s", script, why)
+	}
+	if changed == 0 && len(t.events) == 0 {
+		return t.word, true, nil
+	}
+	docs, err := s.factorEvents(events, t.events, changes)
+	if err != nil {
+		return "", false, err
+	}
+	word, err := s.swap(ctx, keys[0], t.word, docs, changes...)
+	return word, word == t.word, err
+}
+
+// gone finds a factor that should be there and is not, where the step did not make it either.
+func (s *Store) gone(keys []string, hashes []triedHash, known map[string]Known) *hash {
+	for _, k := range keys {
+		if slices.ContainsFunc(hashes, func(t triedHash) bool { return t.key == k }) {
+			continue
+		}
+		if h := s.look(k, nil, known[k]); h.how != "" {
+			return &h
+		}
+	}
+	return nil
+}
+
+// factorEvents marks the events that a step has made, with the version of the factor that it left, or that it left none.
+func (s *Store) factorEvents(events []audit.Event, made []int, changes []change) ([][]byte, error) {
+	var docs [][]byte
+	for _, i := range made {
+		if i < 0 || i >= len(events) {
+			return nil, fmt.Errorf("redis: a step made event %d of %d", i, len(events))
+		}
+		e := events[i]
+		for _, c := range changes {
+			if isFactor(nameOf(c.key)) && !c.kept {
+				e.Detail = maps.Clone(e.Detail)
+				if e.Detail == nil {
+					e.Detail = map[string]string{}
+				}
+				e.Detail["version"] = c.fields[fieldVersion]
+				if proofless(c.fields) {
+					e.Detail["none"] = "1"
+				}
+			}
+		}
+		doc, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("redis: encode an event: %w", err)
+		}
+		docs = append(docs, s.markDoc(markEvent, doc))
+	}
+	return docs, nil
+}
+
+// triedStep is what a step would do.
+type triedStep struct {
+	word   string
+	events []int // by number
+	hashes []triedHash
+}
+
+type triedHash struct {
+	key           string
+	before, after map[string]string
+	ttl           time.Duration // zero: for ever
+}
+
+func readTried(reply any) (t triedStep, err error) {
+	all, err := list(reply)
+	if err != nil || len(all) < 2 {
+		return t, errors.Join(err, errors.New("not a word and events"))
+	}
+	word, ok := all[0].(string)
+	events, err := texts(all[1])
+	if !ok || err != nil {
+		return t, errors.Join(err, errors.New("not a word and events"))
+	}
+	t.word = word
+	for _, e := range events {
+		i, err := strconv.Atoi(e)
+		if err != nil {
+			return t, fmt.Errorf("an event is none of ours: %w", err)
+		}
+		t.events = append(t.events, i)
+	}
+	for _, each := range all[2:] {
+		h, err := readTriedHash(each)
+		if err != nil {
+			return t, err
+		}
+		t.hashes = append(t.hashes, h)
+	}
+	return t, nil
+}
+
+func readTriedHash(reply any) (h triedHash, err error) {
+	f, err := list(reply)
+	if err != nil || len(f) != 4 {
+		return h, errors.Join(err, errors.New("not a key, two hashes and a time"))
+	}
+	key, ok := f[0].(string)
+	left, isText := f[3].(string)
+	if !ok || !isText {
+		return h, errors.New("not a key, two hashes and a time")
+	}
+	ttl, err := strconv.ParseInt(left, 10, 64)
+	if err != nil {
+		return h, fmt.Errorf("time to live: %w", err)
+	}
+	h.key, h.ttl = key, time.Duration(max(0, ttl))*time.Millisecond
+	if h.before, err = pairs(f[1]); err == nil {
+		h.after, err = pairs(f[2])
+	}
+	return h, err
+}
+
+// pairs reads fields and values, one after the other.
+func pairs(reply any) (map[string]string, error) {
+	flat, err := texts(reply)
+	if err != nil || len(flat)%2 != 0 {
+		return nil, errors.Join(err, errors.New("not fields and values"))
+	}
+	out := map[string]string{}
+	for i := 0; i < len(flat); i += 2 {
+		out[flat[i]] = flat[i+1]
+	}
+	return out, nil
+}
