@@ -203,7 +203,7 @@ func (c *Connector) Advice(ctx context.Context) ([]string, error) {
 		case !s.tells:
 			out = append(out, fmt.Sprintf("%s does not tell of changes (control %s), so that what others change in groups is found by the sweep alone, at its next turn", s.at.name, notification))
 		case len(c.groups) > watchedAtMost:
-			out = append(out, fmt.Sprintf("groups lists %d: of more than %d roles' groups, what others change in the rest is found by the sweep alone, at its next turn", len(c.groups), watchedAtMost))
+			out = append(out, fmt.Sprintf("groups lists %d, and changes are listened to in those of %d roles at most; what others change in the rest is found by the sweep alone, at its next turn", len(c.groups), watchedAtMost))
 		}
 		for _, id := range c.groups {
 			to, err := s.findGroup(id)
