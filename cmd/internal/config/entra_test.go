@@ -68,10 +68,10 @@ func TestEveryProblemWithTheTenantIsTold(t *testing.T) {
 		"a people_group that is no group": {[]string{"api:\n", strings.Replace(tenantEntra, "client_secret", "people_group: staff, client_secret", 1) + "api:\n"}, `entra.people_group: is "staff"`},
 		"nobody comes in": {[]string{"api:\n", admitting(otherEntra) + "api:\n", "slack: U0BEN", "slack: U0BEN, entra: " + benObject, "slack: U0ANA,", "slack: U0ANA, entra: 0f6e0000-0000-4000-8000-0000000000a9,"},
 			"warning: entra.people_group: lets nobody act"},
-		"nobody is asked about":    {[]string{"api:\n", otherEntra + "api:\n"}, "warning: entra: asks about nobody"},
-		"the manager of nobody":    {manager, "policies[0].approve[1].by: reads requester.manager, and nothing says who manages whom: add entra"},
-		"the manager in a tenant":  {append([]string{"api:\n", tenantEntra + "api:\n"}, manager...), ""},
-		"a key that does not exit": {[]string{"api:\n", "entra: {tenant: x}\napi:\n"}, "entra.tenant: is not a key that belongs here"},
+		"nobody is asked about":     {[]string{"api:\n", otherEntra + "api:\n"}, "warning: entra: asks about nobody"},
+		"the manager of nobody":     {manager, "policies[0].approve[1].by: reads requester.manager, and nothing says who manages whom: add entra"},
+		"the manager in a tenant":   {append([]string{"api:\n", tenantEntra + "api:\n"}, manager...), ""},
+		"a key that does not exist": {[]string{"api:\n", "entra: {tenant: x}\napi:\n"}, "entra.tenant: is not a key that belongs here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestTheTenantIsNotForThePlayground(t *testing.T) {
 	}
 }
 
-// TestWhatTheTenantsOwnSettingsLackIsShownAtTheirKeys.
+// TestWhatTheTenantsOwnSettingsLackIsShownAtTheirKeys, and what is of no key at the block.
 func TestWhatTheTenantsOwnSettingsLackIsShownAtTheirKeys(t *testing.T) {
 	t.Parallel()
 	cfg, _ := Parse("elevate.yaml", []byte(strings.Replace(sound, "api:\n", tenantEntra+"api:\n", 1)), env)
