@@ -371,3 +371,35 @@ func TestWhoeverCanWriteToRedisCannotUseACodeTwice(t *testing.T) {
 		})
 	}
 }
+
+// Keys that do not count sign as often as they are asked: what keeps a signature from counting twice is that its act is over.
+func TestAnActThatIsPutBackIsNotVouchedForAgain(t *testing.T) {
+	t.Parallel()
+	v := openVault(t, storagetest.StartRedis(t), nil)
+	e := factor.Enrolment{ID: "k1", Step: factor.Proved, Kind: access.WebAuthn, Sealed: "key"}
+	v.must(v.Enrol(v.Context(), "ana", e, time.Hour, aStep("factor_link")))
+	_, err := v.Confirm(v.Context(), "ana", e, factor.Proved, time.Now(), aStep("factor_set"))
+	v.must(err)
+	v.must(v.AwaitKey(v.Context(), "ana", "a1", "sealed", time.Hour, aStep("key_link")))
+	act := v.Client().HGetAll(v.Context(), at("fa:ana:a1")).Val()
+	sign := func() factor.Verdict {
+		verdict, err := v.Sign(v.Context(), "ana", "a1", "k1", 0, factor.Signatures{Used: aStep("key_used"), Cloned: aStep("key_cloned"), Failed: aStep("key_failed")})
+		v.must(err)
+		return verdict
+	}
+	if got := sign(); got != factor.Accepted {
+		t.Fatalf("the first signature: %s", got)
+	}
+	v.put("fa:ana:a1", act)
+	if got := sign(); got != factor.Used {
+		t.Errorf("after the act was put back: %s, want %s", got, factor.Used)
+	}
+
+	v.must(v.AwaitKey(v.Context(), "ana", "a2", "sealed", time.Hour, aStep("key_link")))
+	act["sealed"] = "another act"
+	v.put("fa:ana:a2", act)
+	if sealed, err := v.Awaiting(v.Context(), "ana", "a2"); err != nil || sealed != "" {
+		t.Errorf("an act that somebody else wrote: %q, %v", sealed, err)
+	}
+	v.doubted(factor.Doubt{Person: "ana", Enrolment: true, How: factor.Altered})
+}

@@ -74,13 +74,13 @@ func aKeyCountsOn(f *factors) {
 		f.ok(f.Enrol(f.Context(), someone, e, time.Hour, ev("enrol")))
 		_, err := f.Confirm(f.Context(), someone, e, factor.Proved, f.clock.Now(), ev("confirm"))
 		f.ok(err)
-		f.waits("a")
-		same(f, fmt.Sprintf("%d after %d", c.now, c.last), f.signs("a", id, c.now), c.want)
+		f.waits("a" + id)
+		same(f, fmt.Sprintf("%d after %d", c.now, c.last), f.signs("a"+id, id, c.now), c.want)
 		key := f.kept().Keys[i]
 		same(f, "suspended", key.Suspended, c.want == factor.Cloned)
-		f.waits("b")
+		f.waits("b" + id)
 		if c.want == factor.Cloned {
-			same(f, "once it is suspended", f.signs("b", id, 1<<31), factor.None)
+			same(f, "once it is suspended", f.signs("b"+id, id, 1<<31), factor.None)
 		}
 	}
 }
