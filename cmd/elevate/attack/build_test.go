@@ -31,17 +31,18 @@ package switched
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
 var out = os.Getenv("` + outVariable + `")
 
-// Out tells whether the defence against an attack is out.
-func Out(attack string) bool { return out == attack }
+// Out tells whether the defence against one of the attacks is out; they have blanks between them.
+func Out(attacks string) bool { return slices.Contains(strings.Fields(attacks), out) }
 
 // Or is the first of two, or the second where the defence is out.
-func Or[T any](attack string, is, instead T) T {
-	if Out(attack) {
+func Or[T any](attacks string, is, instead T) T {
+	if Out(attacks) {
 		return instead
 	}
 	return is
@@ -104,30 +105,42 @@ func repository() (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(mod))), nil
 }
 
-// overlaid makes every cut in copies of the files, and gives the path of the file that go build reads of them.
+// overlaid makes every cut in copies of the files, and gives the path of the file that go build reads of them. A cut that
+// several attacks have is made once.
 func overlaid(root, dir string, all []attack) (string, error) {
 	source := map[string]string{} // by file, as it is by now
+	whose := map[cut][]string{luaRead: nil}
+	cuts := []cut{luaRead}
+	for _, a := range all {
+		for _, c := range a.without {
+			if _, known := whose[c]; !known {
+				cuts = append(cuts, c)
+			}
+			whose[c] = append(whose[c], a.id)
+		}
+	}
 	lua := map[string][][2]string{}
 	var problems []error
-	for _, a := range append(all, attack{without: []cut{luaRead}}) {
-		for _, c := range a.without {
-			if source[c.file] == "" {
-				text, err := os.ReadFile(filepath.Join(root, c.file))
-				if err != nil {
-					return "", fmt.Errorf("%s: %w", a.id, err)
-				}
-				source[c.file] = string(text)
+	for _, c := range cuts {
+		if source[c.file] == "" {
+			text, err := os.ReadFile(filepath.Join(root, c.file))
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", whose[c], err)
 			}
-			if n := strings.Count(source[c.file], c.was); n != 1 {
-				problems = append(problems, fmt.Errorf("%s: what is cut out of %s stands there %d times: the source has changed, or another cut has taken it:\n%s", a.id, c.file, n, c.was))
-			}
-			if strings.HasSuffix(c.file, ".lua") {
-				lua[a.id] = append(lua[a.id], [2]string{c.was, c.now})
-				continue
-			}
-			now := strings.NewReplacer("OUT", fmt.Sprintf("switched.Out(%q)", a.id), "OR(", fmt.Sprintf("switched.Or(%q, ", a.id)).Replace(c.now)
-			source[c.file] = strings.Replace(source[c.file], c.was, now, 1)
+			source[c.file] = string(text)
 		}
+		if n := strings.Count(source[c.file], c.was); n != 1 {
+			problems = append(problems, fmt.Errorf("%s: what is cut out of %s stands there %d times: the source has changed, or another cut has taken it:\n%s", whose[c], c.file, n, c.was))
+		}
+		if strings.HasSuffix(c.file, ".lua") {
+			for _, id := range whose[c] {
+				lua[id] = append(lua[id], [2]string{c.was, c.now})
+			}
+			continue
+		}
+		ids := strings.Join(whose[c], " ")
+		now := strings.NewReplacer("OUT", fmt.Sprintf("switched.Out(%q)", ids), "OR(", fmt.Sprintf("switched.Or(%q, ", ids)).Replace(c.now)
+		source[c.file] = strings.Replace(source[c.file], c.was, now, 1)
 	}
 	if len(problems) > 0 {
 		return "", errors.Join(problems...)

@@ -37,7 +37,7 @@ type attack struct {
 // attacks is every attack, in the order of the table.
 func attacks() []attack {
 	var all []attack
-	for _, some := range [][]attack{slackAttacks(), teamsAttacks(), identityAttacks(), factorAttacks(), policyAttacks(), textAttacks(), storeAttacks()} {
+	for _, some := range [][]attack{slackAttacks(), teamsAttacks(), identityAttacks(), factorAttacks(), policyAttacks(), textAttacks(), storeAttacks(), lastingAttacks()} {
 		all = append(all, some...)
 	}
 	return all

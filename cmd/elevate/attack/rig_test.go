@@ -66,11 +66,11 @@ type setting struct {
 	tokens string // more lines
 	// accounts are more members of Slack.
 	accounts []string
-	roles  string // more lines
-	more   string // more sections
+	roles    string // more lines
+	more     string // more sections
 	// policies are more lines, before the others; approve is who approves instead, and stepUp what vault asks of them.
 	policies, approve, stepUp string
-	policy string // more keys of each policy
+	policy                    string // more keys of each policy
 	// replicas is how many there are; zero: one.
 	replicas int
 	oidc     bool // people sign in, by which they are known
@@ -201,7 +201,7 @@ api:
 %s%s
 %s
 %s
-connectors: {target: {type: webhook, url: %q, secret: %s, timeout: 3s}}
+connectors: {target: {type: webhook, url: "%s/%d", secret: %s, timeout: 3s}}
 roles:
   - {id: vpn, title: VPN, connector: target, target: {role: vpn}}
   - {id: twin, title: Twin, connector: target, target: {role: twin}}
@@ -214,7 +214,7 @@ sweep: {every: 2s}
 %s
 `, store, listen, listen, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, r.slack.URL, r.set.slack,
 		teamsfake.AppID, teamsfake.TenantID, teamsfake.ClientSecret, r.teams.URL, r.teams.Identity.MetadataURL(), r.teams.Identity.TokenURL(),
-		tokens.String(), people.String(), r.set.people, r.set.keys, r.set.limits, r.target.url, targetSecret, r.set.roles,
+		tokens.String(), people.String(), r.set.people, r.set.keys, r.set.limits, r.target.url, slices.Index(append(slices.Clone(r.listen), listen), listen), targetSecret, r.set.roles,
 		r.set.policies, policy("two", `role.id == "twin"`, two, ""),
 		policy("vault", `role.id == "vault"`, leads, ", step_up: {approve: "+cmp.Or(r.set.stepUp, "totp")+"}"),
 		policy("root", `role.id == "root"`, leads, ", step_up: {request: totp}"),
@@ -305,6 +305,19 @@ func (r *rig) reach(id string, s access.State) {
 	e2etest.Eventually(r, patience, func() error {
 		if is := r.shown(id).State; is != s {
 			return fmt.Errorf("%s is %s, not %s", id, is, s)
+		}
+		return nil
+	})
+}
+
+// over has bea's request be over, however it stands.
+func (r *rig) over(id string) {
+	r.Helper()
+	e2etest.Eventually(r, patience, func() error {
+		r.does("bea", "/requests/"+id+"/cancel", nil)
+		r.does("bea", "/requests/"+id+"/end", nil)
+		if is := r.shown(id).State; !is.Terminal() {
+			return fmt.Errorf("%s is %s", id, is)
 		}
 		return nil
 	})

@@ -120,3 +120,10 @@ func (g *target) holding() int {
 	defer g.mu.Unlock()
 	return len(g.held)
 }
+
+// lie has so many endings be answered and not done.
+func (g *target) lie(times int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lies = times
+}
