@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"elevate/bot/slack/slackfake"
-	"elevate/cmd/elevate/e2etest"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
 )

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -90,6 +91,7 @@ type rig struct {
 	listen []string
 	at     string // where the first replica is to listen; empty: anywhere
 	client *http.Client
+	turns  atomic.Int64
 }
 
 // open starts a rig and waits until it works.
@@ -268,7 +270,7 @@ func (r *rig) call(n int, token, method, path string, body map[string]string, he
 
 // does has somebody post to the API.
 func (r *rig) does(who, path string, body map[string]string) reply {
-	return r.call(0, tokenOf(who, 0), http.MethodPost, path, body)
+	return r.call(0, r.turnOf(who), http.MethodPost, path, body)
 }
 
 // ask is a request of somebody's, by the API.
@@ -292,7 +294,7 @@ func (r *rig) approves(who, id string) {
 // shown is a request as the auditor sees it.
 func (r *rig) shown(id string) api.Request {
 	var d api.Request
-	got := r.call(0, tokenOf("aud", len(id)%tokensEach), http.MethodGet, "/requests/"+id, nil)
+	got := r.call(0, r.turnOf("aud"), http.MethodGet, "/requests/"+id, nil)
 	if err := json.Unmarshal([]byte(got.body), &d); err != nil || got.status != http.StatusOK {
 		d.State = access.State(fmt.Sprint("unknown: ", got.status, " ", got.code))
 	}
@@ -313,15 +315,19 @@ func (r *rig) reach(id string, s access.State) {
 // over has bea's request be over, however it stands.
 func (r *rig) over(id string) {
 	r.Helper()
-	e2etest.Eventually(r, patience, func() error {
-		r.does("bea", "/requests/"+id+"/cancel", nil)
-		r.does("bea", "/requests/"+id+"/end", nil)
-		if is := r.shown(id).State; !is.Terminal() {
-			return fmt.Errorf("%s is %s", id, is)
+	gone := r.within(patience, func() bool {
+		for _, verb := range []string{"cancel", "end"} {
+			r.call(0, r.turnOf("bea"), http.MethodPost, "/requests/"+id+"/"+verb, nil)
 		}
-		return nil
+		return r.shown(id).State.Terminal()
 	})
+	if !gone {
+		r.Fatalf("%s is %s", id, r.shown(id).State)
+	}
 }
+
+// turnOf is somebody's next token: each may be used so often a second.
+func (r *rig) turnOf(who string) string { return tokenOf(who, int(r.turns.Add(1))%tokensEach) }
 
 // granted has somebody hold a role.
 func (r *rig) granted(who, by, role, duration string) string {
