@@ -1,19 +1,12 @@
 package attack_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"elevate/bot/slack/slackfake"
-	"elevate/bot/teams/teamsfake"
 	"elevate/cmd/elevate/e2etest"
 	"elevate/workflows/access"
 )
@@ -33,8 +26,14 @@ func lastingAttacks() []attack {
 		{id: "T43", what: "clicks and commands of one account in a minute, beyond those that may be, and whether an end is late beside them", run: flood,
 			defence: "what one account does is bounded before it is worked", without: []cut{{"bot/pace.go", "	if p == nil {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :=", "	if p == nil || OUT {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :="}}},
 		{id: "T44", what: "break-glass: by command, API and configuration. This version has none", run: breakGlass},
+		{id: "T45a", what: "live access while Redis comes back with a clock an hour behind, or minutes ahead: access that lasts half a minute longer than approved", run: movedClock,
+			defence: "both clocks are compared while Elevate runs", without: []cut{{"storage/redis/clock.go", "	case c.agreed:\n", "	case c.agreed && !OUT:\n"}}},
+		{id: "T45b", what: "activations while Redis' clock and Elevate's are minutes or an hour apart", run: clocksApart,
+			defence: "nothing is activated by clocks that are apart", without: []cut{{"storage/redis/safe.go", "apart.Abs() > refusedSkew {", "apart.Abs() > OR(refusedSkew, 1000*time.Hour) {"}}},
 		{id: "T46", what: "two grants of one right: that the first end takes what the second gives, or the last end leaves it", run: overlapping,
 			defence: "a right stays until its last grant ends", without: []cut{{targetsFile, "	if !c.Alone {", "	if !c.Alone && !OUT {"}}},
+		{id: "T48", what: "ends at a target where sessions outlive the role: records that do not say for how long", run: tails,
+			defence: "the tail is on record", without: []cut{{targetsFile, "	if removal.Tail > 0 {\n", "	if removal.Tail > 0 && !OUT {\n"}}},
 		{id: "T49", what: "endings while the target is down, hangs, resets connections: access that is there a minute after it is back", run: targetDown,
 			defence: "an ending is tried until it is confirmed, and the target is compared", without: []cut{believed, noSweep}},
 		{id: "T50", what: "endings that the target refuses as too early for a while: access that is there a minute after", run: tooEarly,
@@ -64,6 +63,8 @@ func lastingAttacks() []attack {
 			defence: "what was done is remembered in the store", without: []cut{{"bot/slack/once.go", "if !first {", "if !first && !OUT {"}}},
 		{id: "T60", what: "commands while Redis and the target stand still: answers that come after Slack's three seconds", run: frozen,
 			defence: "an answer is given in time, whatever it waits for", without: []cut{{"bot/slack/slack.go", "		cfg.AckWithin = 700 * time.Millisecond\n", "		cfg.AckWithin = OR(700*time.Millisecond, time.Hour)\n"}}},
+		{id: "T62", what: "activations while the audit log cannot be written, and endings that wait for it", run: unwrittenLog,
+			defence: "nothing is given that would not be on record", without: []cut{{runnerFile, "	if err := r.s.cfg.AuditHealthy(); err != nil {", "	if err := r.s.cfg.AuditHealthy(); err != nil && !OUT {"}}},
 		{id: "T61", what: "a target that says removed and removes nothing: endings that are believed", run: lyingTarget,
 			defence: "the target is read back", without: []cut{{webhookFile, "	case s.ours != \"\":\n		return \"\", unknown(\"read back\"", "	case s.ours != \"\" && !OUT:\n		return \"\", unknown(\"read back\""}, noSweep}},
 	}
@@ -112,50 +113,6 @@ func (r *rig) left(n int, after time.Duration, what string) {
 	}
 }
 
-func flood(s *assault) {
-	r := s.open(func(c *setting) {
-		c.limits = "limits: {person: 0, workspace: 0, pending: 0, cool_down: 0s, acts: 60, window: 1m}"
-	})
-	due := r.granted("ana", "cat", "vpn", "8s")
-	ends := *r.shown(due).EndsAt
-	began := time.Now()
-	var worked atomic.Int64
-	n := s.many(5_000, 300)
-	s.each(n, 16, func(i int) {
-		ack := r.slack.As("U0DAN").Type(channel, fmt.Sprintf("roles %d", i))
-		if !strings.Contains(string(ack.Body), "You are doing more than") && ack.Status == http.StatusOK {
-			worked.Add(1)
-		}
-	})
-	allowed := 61 + int64(time.Since(began).Seconds())
-	for i := range n {
-		s.tried(int64(i) >= allowed && int64(i) < worked.Load(), "%d were worked, of %d that may be", worked.Load(), allowed)
-	}
-	r.reach(due, access.Ended)
-	late := r.shown(due).EndedAt.Sub(ends)
-	s.tried(late > 5*time.Second, "an end was %s late", late)
-}
-
-// breakGlass looks for what is not there.
-func breakGlass(s *assault) {
-	r := s.open()
-	for i, path := range []string{"/break-glass", "/requests/break-glass", "/roles/vpn/break-glass", "/emergency"} {
-		got := r.call(0, tokenOf("bea", i), "POST", path, map[string]string{"role": "vpn", "duration": "1h", "justification": "it burns"})
-		s.tried(got.status/100 == 2, "%s: %d", path, got.status)
-	}
-	for _, words := range []string{"break-glass vpn 1h it burns", "breakglass vpn", "emergency vpn 2h it burns"} {
-		r.types("U0BEA", words)
-		s.tried(r.target.holding() > 0, "%s gives access", words)
-	}
-	id := r.ask("bea", "vpn", "1h")
-	got := r.does("bea", "/requests/"+id+"/break-glass", nil)
-	s.tried(got.status/100 == 2, "%d", got.status)
-	r.set.more = "break_glass: {roles: [vpn]}\n"
-	dir := s.TempDir()
-	r.must(os.WriteFile(filepath.Join(dir, "elevate.yaml"), []byte(r.config("127.0.0.1:0")), 0o600))
-	s.tried(s.program.Run(s, dir, "check").Code == 0, "the configuration knows break_glass")
-}
-
 func overlapping(s *assault) {
 	r := s.open(func(c *setting) {
 		c.roles = "  - {id: vpn-too, title: VPN too, connector: target, target: {role: vpn}}\n"
@@ -167,6 +124,24 @@ func overlapping(s *assault) {
 		s.tried(!still && !r.shown(second).State.Terminal(), "the end of the first took it while the second lasts: %s", r.shown(second).State)
 		r.reach(second, access.Ended)
 		s.tried(r.target.holding() > 0, "the last end leaves it")
+	}
+}
+
+func tails(s *assault) {
+	r := s.open(func(c *setting) { c.connector = ", tail: 45m" })
+	for range s.many(10, 1) {
+		id := r.granted("bea", "cat", "vpn", "2s")
+		r.reach(id, access.Ended)
+		var said string
+		r.within(20*time.Second, func() bool {
+			for _, e := range r.events()[access.RequestID(id)] {
+				if e.Kind == "close" {
+					said = fmt.Sprint(e.Detail)
+				}
+			}
+			return said != ""
+		})
+		s.tried(!strings.Contains(said, "tail:45m"), "the end of %s says nothing of sessions: %s", id, said)
 	}
 }
 
@@ -189,7 +164,7 @@ func targetDown(s *assault) {
 	n := s.many(30, 5)
 	r := s.open(shortRoles(n))
 	r.short(n, 4*time.Second)
-	r.outage(time.Duration(s.many(600, 15))*time.Second, func(w http.ResponseWriter, n int64) {
+	r.outage(time.Duration(s.many(180, 15))*time.Second, func(w http.ResponseWriter, n int64) {
 		switch n % 3 {
 		case 0:
 			http.Error(w, "down", http.StatusServiceUnavailable)
@@ -209,45 +184,11 @@ func tooEarly(s *assault) {
 	n := s.many(20, 4)
 	r := s.open(shortRoles(n))
 	r.short(n, 4*time.Second)
-	r.outage(time.Duration(s.many(300, 12))*time.Second, func(w http.ResponseWriter, _ int64) {
+	r.outage(time.Duration(s.many(60, 12))*time.Second, func(w http.ResponseWriter, _ int64) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too early", http.StatusConflict)
 	})
 	r.left(n, time.Minute, "a minute after it is not too early any more")
-}
-
-// pausedReplica stops whichever replica gives access, until another has ended it, and lets the call have its effect then.
-func pausedReplica(s *assault) {
-	r := s.open(func(c *setting) { c.replicas = 2 })
-	for i := range s.many(10, 1) {
-		caught, release := make(chan int, 1), make(chan struct{})
-		var once atomic.Bool
-		r.target.treat(func(_ http.ResponseWriter, q *http.Request, verb string) bool {
-			if verb != "activate" || !once.CompareAndSwap(false, true) {
-				return false
-			}
-			n, _ := strconv.Atoi(strings.Split(q.URL.Path, "/")[1])
-			r.bots[n].Signal(syscall.SIGSTOP)
-			caught <- n
-			<-release
-			return false // it has its effect, late
-		})
-		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": "vpn", "duration": "3s", "justification": "for a moment"})
-		r.call(0, tokenOf("cat", i), "POST", "/requests/"+made.id+"/approve", nil)
-		n := <-caught
-		other := 1 - n
-		e2etest.Eventually(s, patience, func() error {
-			if is := r.call(other, tokenOf("aud", i), http.MethodGet, "/requests/"+made.id, nil).state; !is.Terminal() {
-				return fmt.Errorf("%s is %s", made.id, is)
-			}
-			return nil
-		})
-		close(release)
-		r.within(5*time.Second, func() bool { return r.target.holding() > 0 })
-		r.bots[n].Signal(syscall.SIGCONT)
-		r.left(1, time.Minute, "a minute after the paused replica went on")
-		r.target.treat(nil)
-	}
 }
 
 // staleApproval keeps an approved request from being given, by a store that is not safe, until its time to start is over.
@@ -256,6 +197,7 @@ func staleApproval(s *assault) {
 	db, ctx := r.db(), s.Context()
 	for range s.many(10, 2) {
 		r.must(db.ConfigSet(ctx, "maxmemory-policy", "allkeys-lru").Err())
+		r.disbelieved()
 		id := r.ask("bea", "vpn", "1h")
 		r.approves("cat", id)
 		r.within(4*time.Second, func() bool { return false })
@@ -264,180 +206,6 @@ func staleApproval(s *assault) {
 		s.tried(given, "%s was given after its time to start", id)
 		r.over(id)
 	}
-}
-
-func secrets(s *assault) {
-	r := s.open(func(c *setting) { c.more = "log: {level: debug}\n" })
-	id := r.granted("bea", "cat", "vpn", "1h")
-	r.presses("U0CAT", slackfake.Message{Channel: channel}, "approve")
-	r.teams.As(teamsfake.ObjectID("ana")).Say("roles")
-	r.target.treat(func(w http.ResponseWriter, _ *http.Request, _ string) bool {
-		http.Error(w, "oops", http.StatusInternalServerError)
-		return true
-	})
-	r.does("bea", "/requests/"+id+"/end", nil)
-	r.within(3*time.Second, func() bool { return strings.Contains(r.bots[0].Log(), "did not take the role away") })
-	everywhere := r.redis.Everything(s)
-	for _, path := range []string{"/metrics", "/readyz", "/healthz"} {
-		res, err := r.client.Get(r.url() + path)
-		r.must(err)
-		buffer := new(strings.Builder)
-		r.must(res.Write(buffer))
-		_ = res.Body.Close()
-		everywhere += buffer.String()
-	}
-	everywhere += r.call(0, tokenOf("aud", 0), "GET", "/audit", nil).body + r.call(0, tokenOf("aud", 0), "GET", "/requests", nil).body
-	r.bots[0].Signal(syscall.SIGQUIT)
-	r.within(10*time.Second, func() bool { return !r.bots[0].Running() })
-	everywhere += r.bots[0].Log() + fmt.Sprint(r.slack.Calls("")[0].Method)
-	for name, secret := range map[string]string{
-		"the bot's token": slackfake.BotToken, "the signing secret": slackfake.SigningSecret, "the client secret": teamsfake.ClientSecret,
-		"the target's secret": targetSecret[6:], "the key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY", "the key, decoded": "0123456789abcdef0123456789abcdef",
-		"a token of the API": tokenOf("bea", 0), "another": tokenOf("cat", 0), "the auditor's": tokenOf("aud", 0),
-	} {
-		s.tried(strings.Contains(everywhere, secret), "%s is let out", name)
-	}
-}
-
-// killed kills the replica within calls to the target, and starts it again.
-func killed(s *assault) {
-	n := s.many(20, 3)
-	r := s.open(shortRoles(n))
-	for i := range n {
-		verb := []string{"deactivate", "activate"}[i%2]
-		came := make(chan struct{}, 1)
-		var once atomic.Bool
-		r.target.treat(func(_ http.ResponseWriter, _ *http.Request, is string) bool {
-			if is != verb || !once.CompareAndSwap(false, true) {
-				return false
-			}
-			came <- struct{}{}
-			if i%4 < 2 {
-				panic(http.ErrAbortHandler) // it has no effect
-			}
-			return false
-		})
-		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": fmt.Sprintf("short%d", i), "duration": "2s", "justification": "for a moment"})
-		r.call(0, tokenOf("cat", i), "POST", "/requests/"+made.id+"/approve", nil)
-		<-came
-		r.bots[0].Kill9()
-		r.target.treat(nil)
-		r.again()
-		r.within(35*time.Second, func() bool { return r.target.holding() == 0 && r.shown(made.id).State.Terminal() })
-		s.tried(r.target.holding() > 0, "%s is held half a minute after a kill in %s", made.id, verb)
-	}
-}
-
-func redisKilled(s *assault) {
-	n := s.many(20, 4)
-	r := s.open(shortRoles(n))
-	rounds := s.many(5, 1)
-	for range rounds {
-		r.short(n, 6*time.Second)
-		r.allHeld(n)
-		r.redis.Kill()
-		r.within(8*time.Second, func() bool { return false })
-		r.redis.Start()
-		r.left(n, 30*time.Second, "half a minute after Redis is back")
-	}
-}
-
-func twoReplicas(s *assault) {
-	n := s.many(60, 8)
-	r := s.open(shortRoles(n), func(c *setting) { c.replicas = 2 })
-	r.target.treat(func(http.ResponseWriter, *http.Request, string) bool {
-		select { // so that the other has time to come too
-		case <-time.After(50 * time.Millisecond):
-		case <-s.Context().Done():
-		}
-		return false
-	})
-	ids := r.short(n, 3*time.Second)
-	r.within(30*time.Second, func() bool {
-		for _, id := range ids {
-			if r.target.gave(id) == 0 {
-				return false
-			}
-		}
-		return r.target.holding() == 0
-	})
-	for _, id := range ids {
-		s.tried(r.target.gave(id) > 1, "%s was given %d times", id, r.target.gave(id))
-	}
-}
-
-func slackDown(s *assault) {
-	r := s.open()
-	faults := []slackfake.Fault{{Times: 3, Status: 429, RetryAfter: "1"}, {Times: 2, Status: 500, Body: "oops"}, {Times: 2, Reset: true}, {Times: 1, Hang: true}}
-	for i := range s.many(12, len(faults)-1) {
-		r.slack.Misbehave("chat.postMessage", faults[i%len(faults)])
-		id := r.ask("bea", "vpn", "1h")
-		began := time.Now()
-		r.approves("cat", id)
-		r.reach(id, access.Active)
-		s.tried(time.Since(began) > 10*time.Second, "an approval waited %s for Slack", time.Since(began))
-		told := r.within(40*time.Second, func() bool {
-			for _, m := range r.slack.Messages(channel) {
-				if strings.Contains(fmt.Sprint(m.Blocks), id) {
-					return true
-				}
-			}
-			return false
-		})
-		s.tried(!told, "the message of %s is lost by fault %d", id, i%len(faults))
-		r.over(id)
-	}
-}
-
-func redelivered(s *assault) {
-	r := s.open()
-	id := r.granted("ana", "cat", "vpn", "1h")
-	n := s.many(250, 20)
-	for range n {
-		before := *r.shown(id).EndsAt
-		route, body := slackfake.Body("command", r.slack.As("U0ANA").Command(channel, "extend "+id+" 1s"))
-		signed := r.slack.Signed(r.url()+route, body)
-		for range 4 {
-			req := slackfake.Sign(r.url()+route, body, slackfake.SigningSecret, time.Now())
-			req.Header = signed.Header.Clone()
-			r.sends(req)
-		}
-		longer := r.shown(id).EndsAt.Sub(before)
-		for i := range 4 {
-			s.tried(i > 0 && longer > time.Duration(i)*time.Second, "one command prolonged it by %s", longer)
-		}
-	}
-}
-
-func frozen(s *assault) {
-	r := s.open()
-	r.types("U0BEA", "mine") // so that Slack's word on her is known
-	r.target.treat(func(http.ResponseWriter, *http.Request, string) bool {
-		select {
-		case <-time.After(5 * time.Second):
-		case <-s.Context().Done():
-		}
-		return false
-	})
-	r.granting()
-	ctx, cancel := context.WithTimeout(s.Context(), patience)
-	defer cancel()
-	for range s.many(4, 1) {
-		r.must(r.db().Do(ctx, "CLIENT", "PAUSE", "6000", "ALL").Err())
-		s.each(s.many(25, 8), 8, func(i int) {
-			route, body := slackfake.Body("command", r.slack.As("U0BEA").Command(channel, fmt.Sprintf("mine %d", i)))
-			began := time.Now()
-			slackfake.Do(r.client, r.slack.Signed(r.url()+route, body))
-			s.tried(time.Since(began) > 3*time.Second, "an answer took %s", time.Since(began))
-		})
-		r.within(6*time.Second, func() bool { return r.db().Ping(ctx).Err() == nil })
-	}
-}
-
-// granting has a target that stands still give something.
-func (r *rig) granting() {
-	id := r.ask("ana", "vpn", "1h")
-	r.approves("cat", id)
 }
 
 func lyingTarget(s *assault) {

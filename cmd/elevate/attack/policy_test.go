@@ -252,13 +252,14 @@ func formerMember(s *assault) {
 	r.slack.SetUsergroup("S0ONCALL", "U0DAN")
 	id := r.ask("ana", "pager", "1h")
 	r.within(61*time.Second, func() bool { return false }) // for so long the group may be believed
+	m := r.message(id)
 	for i := range s.many(40, 4) {
 		if i%2 == 0 {
 			got := r.call(0, tokenOf("cat", i), "POST", "/requests/"+id+"/approve", nil)
 			s.tried(got.status == 200, "%d", got.status)
 			continue
 		}
-		changed := r.clicks(id, func() { r.presses("U0CAT", r.message(id), "approve") })
+		changed := r.clicks(id, func() { r.presses("U0CAT", m, "approve") })
 		s.tried(changed, "%s", r.shown(id).State)
 	}
 }

@@ -1,6 +1,8 @@
 package attack_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,6 +38,8 @@ func storeAttacks() []attack {
 			defence: "records are marked with a key that is not in Redis", without: []cut{noMarks}},
 		{id: "T32b", what: "the timers of live access moved ten years ahead, in Redis", run: movedTimers,
 			defence: "timers are compared with records each minute", without: []cut{{guardFile, "	mended, err := g.cfg.Store.Mend(ctx, now)\n", "	if OUT {\n		return nil\n	}\n	mended, err := g.cfg.Store.Mend(ctx, now)\n"}}},
+		{id: "T36", what: "a role outside the catalogue: asked for, and written into a request in Redis that is approved then", run: otherRoles,
+			defence: "records are marked, and roles come from the configuration", without: []cut{noMarks}},
 		{id: "T33", what: "an older record of a request, with its good mark, put back into Redis", run: olderRecord,
 			defence: "the newest versions are known from the audit log", without: []cut{
 				{anchorFile, "	now, err := s.anchors.current(ctx, s.Store, r)\n", "	if OUT {\n		return r, nil\n	}\n	now, err := s.anchors.current(ctx, s.Store, r)\n"},
@@ -80,6 +84,7 @@ func writtenApproval(s *assault) {
 	marked := regexp.MustCompile(`^\{"mark":"[^"]*",`)
 	for i := range s.many(20, 3) {
 		id := r.ask("bea", "vpn", "1h")
+		r.logged(id, "submit") // what the log does not know of is removed, and not put right
 		key, base := r.record(db, id)
 		now := time.Now().UTC()
 		doc := strings.Replace(db.HGet(ctx, key, "doc").Val(), `"state":"pending"`, fmt.Sprintf(
@@ -98,6 +103,34 @@ func writtenApproval(s *assault) {
 		s.tried(given, "%s was given", id)
 		if !given && !r.onRecord(audit.Forged, "") {
 			s.tried(true, "the forgery is not on record")
+		}
+		r.over(id)
+	}
+}
+
+// otherRoles has people ask for what there is not, and somebody who can write to Redis put another target into a request.
+func otherRoles(s *assault) {
+	r := s.open()
+	db, ctx := r.db(), s.Context()
+	for i, role := range []string{"domain-admin", "vpn/../root", "*", "vpn,root", "VPN", ""} {
+		got := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": role, "duration": "1h", "justification": "because I want it"})
+		s.tried(got.id != "", "%q may be asked for", role)
+	}
+	for range s.many(20, 2) {
+		id := r.ask("bea", "vpn", "1h")
+		r.logged(id, "submit")
+		key, _ := r.record(db, id)
+		doc := strings.Replace(db.HGet(ctx, key, "doc").Val(), `"target":{"role":"vpn"}`, `"target":{"role":"domain-admin"}`, 1)
+		right := sha256.Sum256([]byte("target\x00{\"role\":\"domain-admin\"}\x00bea")) // the name of the right in the store
+		r.must(db.HSet(ctx, key, "doc", doc, "right", hex.EncodeToString(right[:12])).Err())
+		given := func() bool { return r.target.holds("bea domain-admin") }
+		r.within(15*time.Second, func() bool {
+			r.call(0, r.turnOf("cat"), "POST", "/requests/"+id+"/approve", nil)
+			return given() || r.shown(id).State == access.Active
+		})
+		s.tried(given(), "bea was given domain-admin")
+		if given() {
+			return
 		}
 		r.over(id)
 	}
@@ -136,7 +169,7 @@ func olderRecord(s *assault) {
 		older := db.HGetAll(ctx, key).Val()
 		r.does("bea", "/requests/"+id+"/end", nil)
 		r.reach(id, access.Ended)
-		r.within(10*time.Second, func() bool { return count(r.events()[access.RequestID(id)], "close") > 0 })
+		r.logged(id, "close")
 		r.must(db.HSet(ctx, key, older).Err())
 		back := false
 		r.within(10*time.Second, func() bool {
@@ -180,11 +213,15 @@ func flushed(s *assault) {
 	}
 }
 
+// disbelieved waits until what the bot knows of Redis' settings is out of date: it believes an answer for a second.
+func (r *rig) disbelieved() { r.within(1500*time.Millisecond, func() bool { return false }) }
+
 func unsafeStore(s *assault) {
 	r := s.open()
 	db, ctx := r.db(), s.Context()
 	for _, bad := range [][3]string{{"maxmemory-policy", "allkeys-lru", "noeviction"}, {"maxmemory-policy", "volatile-ttl", "noeviction"}, {"appendonly", "no", "yes"}} {
 		r.must(db.ConfigSet(ctx, bad[0], bad[1]).Err())
+		r.disbelieved()
 		for range s.many(5, 1) {
 			id := r.ask("bea", "vpn", "1h")
 			r.approves("cat", id)

@@ -127,3 +127,10 @@ func (g *target) lie(times int) {
 	defer g.mu.Unlock()
 	g.lies = times
 }
+
+// holds tells whether an account holds a role.
+func (g *target) holds(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held[name] != ""
+}

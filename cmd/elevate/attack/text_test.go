@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"elevate/bot/slack/slackfake"
-	"elevate/cmd/elevate/e2etest"
 )
 
 const (
@@ -19,16 +18,20 @@ const (
 	csvFile  = "workflows/audit/csv.go"
 )
 
+// uncleaned has text go on as people wrote it.
+var uncleaned = cut{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}
+
 func textAttacks() []attack {
 	return []attack{
 		{id: "T16", what: "markup of Slack's in a justification: mentions of everybody, links with another's words, bold print, code, quotes", run: markup,
 			defence: "what people write is shown unparsed", without: []cut{{"bot/slack/render.go", "func quote(text string) []slack.Block {\n", "func quote(text string) []slack.Block {\n	if OUT {\n		return []slack.Block{slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil)}\n	}\n"}}},
 		{id: "T17", what: "changes of direction, invisible letters, tags, stacks of marks, control characters and 60 kB in a justification", run: strangeText,
-			defence: "text is cleaned", without: []cut{{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
+			defence: "text is cleaned", without: []cut{uncleaned}},
 		{id: "T18", what: "names of roles with letters of other alphabets, asked for and written into the configuration", run: strangeRoles,
 			defence: "names of roles are ASCII", without: []cut{{"cmd/internal/config/check_roles.go", "var roleID = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)", "var roleID = regexp.MustCompile(OR(`^[a-z0-9][a-z0-9._-]{0,62}$`, `^.{1,63}$`))"}}},
 		{id: "T40", what: "line breaks, ANSI sequences and JSON in every field that people fill in: each line of the audit log and of the log must be one event", run: brokenLines,
-			defence: "logs are written as JSON", without: []cut{{"cmd/internal/config/config.go", "	return slog.NewJSONHandler(w, options)\n", "	if OUT {\n		return slog.NewTextHandler(w, options)\n	}\n	return slog.NewJSONHandler(w, options)\n"}}},
+			defence: "text is cleaned, and written as JSON", without: []cut{uncleaned,
+				{"workflows/audit/line.go", "		to = after(to.Seq+1, raw)\n", "		if OUT {\n			raw = bytes.ReplaceAll(raw, []byte(`\\n`), []byte{'\\n'})\n		}\n		to = after(to.Seq+1, raw)\n"}}},
 		{id: "T41", what: "text that begins a formula in a spreadsheet, in every field that people fill in, exported as CSV", run: formulas,
 			defence: "an apostrophe before what begins a formula", without: []cut{{csvFile, "func harmless(s string) string {\n", "func harmless(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
 	}
@@ -121,19 +124,20 @@ func strangeRoles(s *assault) {
 	}
 }
 
-// nasty is text for every field, with a mark to find it by.
+// nasty puts a text into everything that people fill in.
 func (r *rig) nasty(text string) {
-	for i, path := range []string{"/requests", "/requests/" + url.PathEscape(text) + "/approve", "/requests/07kq4-m2xp9/deny"} {
-		r.call(0, tokenOf("bea", i), "POST", path, map[string]string{"role": "vpn", "duration": "1h", "justification": "because " + text, "ticket": text, "reason": text})
-		r.call(0, tokenOf("bea", i), "POST", path, map[string]string{"role": text, "duration": text, "justification": text, "for": text})
+	fields := func(role string) map[string]string {
+		return map[string]string{"role": role, "duration": "1h", "justification": "because " + text, "ticket": text}
 	}
-	r.types("U0DAN", text)
-	r.types("U0DAN", "show "+text)
-	r.types("U0DAN", "end "+text+" "+text)
-	r.types("U0DAN", "roles "+text)
-	if id := r.asks(0, text+" why"); id != "" {
-		r.call(0, tokenOf("cat", 0), "POST", "/requests/"+id+"/deny", map[string]string{"reason": text})
-		r.does("bea", "/requests/"+id+"/cancel", nil)
+	if id := r.does("bea", "/requests", fields("vpn")).id; id != "" {
+		r.does("cat", "/requests/"+id+"/deny", map[string]string{"reason": text})
+		r.does("bea", "/requests/"+id+"/cancel", nil) // where the reason was refused
+	}
+	r.does("bea", "/requests", fields(text))
+	r.does("bea", "/requests", map[string]string{"role": "vpn", "duration": text, "justification": text, "for": text})
+	r.does("bea", "/requests/"+url.PathEscape(text)+"/approve", nil)
+	for _, words := range []string{"%s", "show %s", "end %s", "roles %s", "vpn 1h %s"} {
+		r.types("U0DAN", fmt.Sprintf(words, text))
 	}
 }
 
@@ -143,7 +147,14 @@ func brokenLines(s *assault) {
 		r.nasty(text)
 	}
 	r.bots[0].Stop()
-	lines := r.bots[0].Log() + e2etest.Proved(s, e2etest.AuditFolders(r.bots...))
+	lines := r.bots[0].Log()
+	files, err := filepath.Glob(filepath.Join(r.bots[0].Dir, "audit", "*.jsonl"))
+	r.must(err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		r.must(err)
+		lines += string(text)
+	}
 	for line := range strings.Lines(lines) {
 		if strings.HasPrefix(line, r.bots[0].Config()) {
 			continue // what check says of the configuration, before there is a log
