@@ -30,6 +30,8 @@ const switches = `// Package switched takes defences out, one at a time.
 package switched
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -46,6 +48,16 @@ func Or[T any](attacks string, is, instead T) T {
 		return instead
 	}
 	return is
+}
+
+// Raw writes line breaks as they are, where JSON has them escaped.
+type Raw struct{ io.Writer }
+
+func (r Raw) Write(p []byte) (int, error) {
+	if _, err := r.Writer.Write(bytes.ReplaceAll(p, []byte("\\n"), []byte("\n"))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // Lua is the text of a script, without the defence that is out.

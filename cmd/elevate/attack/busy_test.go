@@ -2,9 +2,15 @@ package attack_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -165,4 +171,46 @@ func frozen(s *assault) {
 func (r *rig) granting() {
 	id := r.ask("ana", "vpn", "1h")
 	r.approves("cat", id)
+}
+
+// gitleaks is what make secrets runs.
+const gitleaks = "github.com/zricethezav/gitleaks/v8@v8.30.1"
+
+// planted puts keys of several kinds into a tree, and looks for each as make secrets does.
+func planted(s *assault) {
+	root, err := repository()
+	if err != nil {
+		s.Fatal(err)
+	}
+	rules := filepath.Join(root, ".gitleaks.toml")
+	if s.out {
+		rules = filepath.Join(s.TempDir(), "none.toml")
+		if err := os.WriteFile(rules, []byte("title = \"no rules\"\n"), 0o600); err != nil {
+			s.Fatal(err)
+		}
+	}
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		s.Fatal(err)
+	}
+	body := func(n int) string { return strings.ToLower(rand.Text() + rand.Text())[:n] }
+	keys := map[string]string{
+		"slack.go":   "const token = \"xoxb-" + "1234567890123-1234567890124-" + rand.Text()[:24] + "\"\n",
+		"key_pem.go": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})),
+		"github.txt": "token: ghp_" + body(36) + "\n", "config.yaml": "client_secret: \"" + body(40) + "\"\n",
+	}
+	for name, text := range keys {
+		dir := s.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			s.Fatal(err)
+		}
+		look := exec.CommandContext(s.Context(), "go", "run", gitleaks, "dir", "--no-banner", "--redact", "--config", rules, dir)
+		look.Dir = root
+		out, err := look.CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			s.Fatalf("gitleaks: %v: %s", err, out)
+		}
+		s.tried(err == nil, "%s is not found: %s", name, out)
+	}
 }

@@ -49,6 +49,8 @@ func lastingAttacks() []attack {
 			defence: "secrets redact themselves", without: []cut{
 				{"workflows/access/secret.go", "	return redacted\n}\n\n// Format", "	if OUT {\n		return s.Reveal()\n	}\n	return redacted\n}\n\n// Format"},
 				{"cmd/elevate/serve.go", "	g, ctx := errgroup.WithContext(ctx)\n", "	if OUT {\n		log.Info(\"configured\", \"slack\", fmt.Sprint(cfg.Slack))\n	}\n	g, ctx := errgroup.WithContext(ctx)\n"}}},
+		{id: "T54", what: "tokens and private keys that are put into the tree: commits that CI lets through", run: planted,
+			defence: "the rules of make secrets"},
 		{id: "T55", what: "kill -9 of the only replica within activations and endings: access that is there half a minute after its end", run: killed,
 			defence: "what a dead replica had in hand is taken over", without: []cut{{claimFile, "local until_ = ms(now + lease)", "local until_ = ms(now + 1000 * lease)"}, noSweep}},
 		{id: "T56", what: "kill -9 of Redis with grants live and due: access that is there half a minute after it is back", run: redisKilled,

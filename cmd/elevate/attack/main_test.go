@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,18 +29,19 @@ type attack struct {
 	id   string // T01 and so on, with a letter where one attack has several forms
 	what string // is tried
 	run  func(*assault)
-	// defence is what stands in the way, in words; without is how it is taken out. Where neither is there, there is nothing
-	// to attack, and the attack shows that.
+	// defence is what stands in the way, in words; without is how it is taken out of the binary. Where there are no words
+	// there is nothing to attack, and the attack shows that.
 	defence string
 	without []cut
 }
 
-// attacks is every attack, in the order of the table.
+// attacks is every attack, by id.
 func attacks() []attack {
 	var all []attack
 	for _, some := range [][]attack{slackAttacks(), teamsAttacks(), identityAttacks(), factorAttacks(), policyAttacks(), textAttacks(), storeAttacks(), lastingAttacks()} {
 		all = append(all, some...)
 	}
+	slices.SortFunc(all, func(a, b attack) int { return strings.Compare(a.id, b.id) })
 	return all
 }
 
@@ -77,9 +79,9 @@ func (a attack) try(t *testing.T, b *board) {
 			t.Errorf("accepted: %s", how)
 		}
 	})
-	if len(a.without) > 0 {
+	if a.defence != "" {
 		t.Run("without the defence", func(t *testing.T) {
-			s := &assault{T: t, program: e2etest.Program{Path: weakened(t), Env: []string{outVariable + "=" + a.id}}}
+			s := &assault{T: t, program: e2etest.Program{Path: weakened(t), Env: []string{outVariable + "=" + a.id}}, out: true}
 			a.run(s)
 			r.mutant = fmt.Sprintf("%d of %d", len(s.accepted), s.tries)
 			if len(s.accepted) == 0 {
@@ -95,6 +97,7 @@ type assault struct {
 	*testing.T
 	program e2etest.Program
 	full    bool // all tries
+	out     bool // the defence is
 
 	mu       sync.Mutex
 	tries    int

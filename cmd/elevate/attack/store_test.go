@@ -276,7 +276,7 @@ func editedLog(s *assault) {
 	for _, d := range dirs {
 		free <- d
 	}
-	s.each(s.many(2_000, 60), len(dirs), func(i int) {
+	s.each(s.many(1_000, 60), len(dirs), func(i int) {
 		rng := rand.New(rand.NewPCG(38, uint64(i)))
 		now := append([]string{}, lines...)
 		at, other := rng.IntN(len(now)), rng.IntN(len(now))

@@ -18,20 +18,16 @@ const (
 	csvFile  = "workflows/audit/csv.go"
 )
 
-// uncleaned has text go on as people wrote it.
-var uncleaned = cut{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}
-
 func textAttacks() []attack {
 	return []attack{
 		{id: "T16", what: "markup of Slack's in a justification: mentions of everybody, links with another's words, bold print, code, quotes", run: markup,
 			defence: "what people write is shown unparsed", without: []cut{{"bot/slack/render.go", "func quote(text string) []slack.Block {\n", "func quote(text string) []slack.Block {\n	if OUT {\n		return []slack.Block{slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil)}\n	}\n"}}},
 		{id: "T17", what: "changes of direction, invisible letters, tags, stacks of marks, control characters and 60 kB in a justification", run: strangeText,
-			defence: "text is cleaned", without: []cut{uncleaned}},
+			defence: "text is cleaned", without: []cut{{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
 		{id: "T18", what: "names of roles with letters of other alphabets, asked for and written into the configuration", run: strangeRoles,
 			defence: "names of roles are ASCII", without: []cut{{"cmd/internal/config/check_roles.go", "var roleID = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)", "var roleID = regexp.MustCompile(OR(`^[a-z0-9][a-z0-9._-]{0,62}$`, `^.{1,63}$`))"}}},
 		{id: "T40", what: "line breaks, ANSI sequences and JSON in every field that people fill in: each line of the audit log and of the log must be one event", run: brokenLines,
-			defence: "text is cleaned, and written as JSON", without: []cut{uncleaned,
-				{"workflows/audit/line.go", "		to = after(to.Seq+1, raw)\n", "		if OUT {\n			raw = bytes.ReplaceAll(raw, []byte(`\\n`), []byte{'\\n'})\n		}\n		to = after(to.Seq+1, raw)\n"}}},
+			defence: "what is logged is escaped", without: []cut{{"cmd/internal/config/config.go", "	return slog.NewJSONHandler(w, options)\n", "	if OUT {\n		return slog.NewJSONHandler(switched.Raw{Writer: w}, options)\n	}\n	return slog.NewJSONHandler(w, options)\n"}}},
 		{id: "T41", what: "text that begins a formula in a spreadsheet, in every field that people fill in, exported as CSV", run: formulas,
 			defence: "an apostrophe before what begins a formula", without: []cut{{csvFile, "func harmless(s string) string {\n", "func harmless(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
 	}
@@ -142,7 +138,7 @@ func (r *rig) nasty(text string) {
 }
 
 func brokenLines(s *assault) {
-	r := s.open()
+	r := s.open(func(c *setting) { c.more = "log: {level: debug}\n" })
 	for _, text := range []string{"x\n{\"kind\":\"approve\",\"person\":\"ben\"}", "\x1b[2K\x1b[1Aapproved", "\",\"kind\":\"approve\",\"x\":\"", "\u2028\u2029line", "a\r\nb"} {
 		r.nasty(text)
 	}
