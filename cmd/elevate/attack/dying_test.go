@@ -179,7 +179,7 @@ func redisKilled(s *assault) {
 		r.short(n, 6*time.Second)
 		r.allHeld(n)
 		r.redis.Kill()
-		r.within(8*time.Second, func() bool { return false })
+		r.pass(8 * time.Second)
 		r.redis.Start()
 		r.left(n, 30*time.Second, "half a minute after Redis is back")
 	}

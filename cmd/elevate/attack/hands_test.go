@@ -150,6 +150,9 @@ func (r *rig) within(d time.Duration, is func() bool) bool {
 	return true
 }
 
+// pass lets time pass.
+func (r *rig) pass(d time.Duration) { r.within(d, func() bool { return false }) }
+
 // message is what the channel in Slack sees of a request.
 func (r *rig) message(id string) slackfake.Message {
 	r.Helper()

@@ -251,7 +251,7 @@ func formerMember(s *assault) {
 	r.approves("cat", r.ask("bea", "pager", "1m"))
 	r.slack.SetUsergroup("S0ONCALL", "U0DAN")
 	id := r.ask("ana", "pager", "1h")
-	r.within(61*time.Second, func() bool { return false }) // for so long the group may be believed
+	r.pass(61 * time.Second) // for so long the group may be believed
 	m := r.message(id)
 	for i := range s.many(40, 4) {
 		if i%2 == 0 {

@@ -52,26 +52,17 @@ func member(who string) string { return "U0" + strings.ToUpper(who) }
 
 // setting is what an attack has otherwise than the others.
 type setting struct {
-	store  string // the section, in place of the real Redis with keys
-	keys   string
-	limits string
-	slack  string // more keys of the section
-	people string // more lines
-	tokens string // more lines
-	// accounts are more members of Slack.
-	accounts []string
-	roles    string // more lines
-	more     string // more sections
-	// policies are more lines, before the others; approve is who approves instead, and stepUp what vault asks of them.
-	policies, approve, stepUp string
-	policy                    string // more keys of each policy
-	// connector has more keys of the connector.
-	connector string
-	// replicas is how many there are; zero: one.
-	replicas int
-	oidc     bool // people sign in, by which they are known
-	// unlinked people have no accounts of chats in the configuration.
-	unlinked bool
+	limits, secrets string // the sections
+	// Lines of the configuration beside those that are there: of people, their tokens, roles, policies (before the others), and
+	// whole sections.
+	people, tokens, roles, policies, more string
+	// Keys beside those that are there: of Slack, the connector, and each policy.
+	slack, connector, policy string
+	approve, stepUp          string   // who approves, and the factor that vault asks of them, otherwise than usual
+	accounts                 []string // of Slack, beside everybody's
+	replicas                 int      // zero: one
+	oidc                     bool     // people sign in, by which they are known
+	unlinked                 bool     // people have no accounts of chats in the configuration
 }
 
 // rig is the product at work: a Redis, its replicas, and the fakes around it.
@@ -110,7 +101,7 @@ func (r *rig) begin() {
 // prepare makes everything around the product.
 func (s *assault) prepare(edits ...func(*setting)) *rig {
 	s.Helper()
-	r := &rig{assault: s, set: setting{keys: keys, limits: unlimited}, redis: e2etest.StartRedis(s), slack: slackfake.New(s), teams: teamsfake.New(s), target: startTarget(s)}
+	r := &rig{assault: s, set: setting{limits: unlimited, secrets: keys}, redis: e2etest.StartRedis(s), slack: slackfake.New(s), teams: teamsfake.New(s), target: startTarget(s)}
 	for _, edit := range edits {
 		edit(&r.set)
 	}
@@ -194,10 +185,6 @@ func (r *rig) config(listen string) string {
 		fmt.Fprintf(&people, "  - {id: %s, name: %s, email: %s@example.com, %sgroups: [%s]}\n", who, who, who, accounts, groups[who])
 	}
 	tokens.WriteString(r.set.tokens)
-	store := fmt.Sprintf("store: {url: %q}", r.redis.URL())
-	if r.set.store != "" {
-		store = r.set.store
-	}
 	policy := func(name, match, approve, more string) string {
 		return fmt.Sprintf("  - {name: %s, match: '%s', eligible: '\"sre\" in person.groups', duration: {max: 10h, max_total: 100h}, approve: [%s], channel: {slack: %s, teams: %q}%s%s}\n",
 			name, match, approve, channel, teamsfake.Access, more, r.set.policy)
@@ -206,7 +193,7 @@ func (r *rig) config(listen string) string {
 	if r.set.approve != "" {
 		leads, two = r.set.approve, r.set.approve
 	}
-	return fmt.Sprintf(`%s
+	return fmt.Sprintf(`store: {url: %q}
 http: {listen: %q, public_url: "http://%s"}
 slack: {bot_token: %s, signing_secret: %s, team_id: %s, api_url: %q%s}
 teams: {app_id: %s, tenant_id: %s, client_secret: %s, service_urls: [%q], openid_metadata_url: %q, token_url: %q}
@@ -227,9 +214,9 @@ roles:
 auditors: person.id == "aud"
 sweep: {every: 2s}
 %s
-`, store, listen, listen, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, r.slack.URL, r.set.slack,
+`, r.redis.URL(), listen, listen, slackfake.BotToken, slackfake.SigningSecret, slackfake.Team, r.slack.URL, r.set.slack,
 		teamsfake.AppID, teamsfake.TenantID, teamsfake.ClientSecret, r.teams.URL, r.teams.Identity.MetadataURL(), r.teams.Identity.TokenURL(),
-		tokens.String(), people.String(), r.set.people, r.set.keys, r.set.limits, r.target.url, slices.Index(append(slices.Clone(r.listen), listen), listen), targetSecret, r.set.connector, r.set.roles,
+		tokens.String(), people.String(), r.set.people, r.set.secrets, r.set.limits, r.target.url, slices.Index(append(slices.Clone(r.listen), listen), listen), targetSecret, r.set.connector, r.set.roles,
 		r.set.policies, policy("two", `role.id == "twin"`, two, ""),
 		policy("vault", `role.id == "vault"`, leads, ", step_up: {approve: "+cmp.Or(r.set.stepUp, "totp")+"}"),
 		policy("root", `role.id == "root"`, leads, ", step_up: {request: totp}"),

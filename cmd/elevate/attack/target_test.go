@@ -134,3 +134,10 @@ func (g *target) holds(name string) bool {
 	defer g.mu.Unlock()
 	return g.held[name] != ""
 }
+
+// hold has an account hold a role already, by a grant.
+func (g *target) hold(name, grant string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held[name] = grant
+}
