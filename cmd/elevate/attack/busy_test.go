@@ -1,7 +1,6 @@
 package attack_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -153,17 +152,16 @@ func frozen(s *assault) {
 		return false
 	})
 	r.granting()
-	ctx, cancel := context.WithTimeout(s.Context(), patience)
-	defer cancel()
+	ctx, db := s.Context(), r.db()
 	for range s.many(4, 1) {
-		r.must(r.db().Do(ctx, "CLIENT", "PAUSE", "6000", "ALL").Err())
+		r.must(db.Do(ctx, "CLIENT", "PAUSE", "6000", "ALL").Err())
 		s.each(s.many(25, 8), 8, func(i int) {
 			route, body := slackfake.Body("command", r.slack.As("U0BEA").Command(channel, fmt.Sprintf("mine %d", i)))
 			began := time.Now()
 			slackfake.Do(r.client, r.slack.Signed(r.url()+route, body))
 			s.tried(time.Since(began) > 3*time.Second, "an answer took %s", time.Since(began))
 		})
-		r.within(6*time.Second, func() bool { return r.db().Ping(ctx).Err() == nil })
+		r.within(8*time.Second, func() bool { return db.Ping(ctx).Err() == nil })
 	}
 }
 

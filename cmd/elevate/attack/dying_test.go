@@ -167,7 +167,11 @@ func killed(s *assault) {
 		r.target.treat(nil)
 		r.again()
 		r.within(35*time.Second, func() bool { return r.target.holding() == 0 && r.shown(made.id).State.Terminal() })
-		s.tried(r.target.holding() > 0, "%s is held half a minute after a kill in %s", made.id, verb)
+		held := r.target.holding() > 0
+		s.tried(held, "%s is held half a minute after a kill in %s", made.id, verb)
+		if held {
+			return
+		}
 	}
 }
 

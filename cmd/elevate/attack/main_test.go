@@ -16,7 +16,7 @@ var long = flag.Bool("long", false, "all tries of each attack, and write the tab
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "4") // they wait for much of their time; the flag is the testing package's own
+	_ = flag.Set("test.parallel", "6") // they wait for much of their time; the flag is the testing package's own
 	code := e2etest.Run(m)
 	if weak != "" {
 		_ = os.RemoveAll(weak) // the system clears it otherwise
