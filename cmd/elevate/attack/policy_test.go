@@ -33,7 +33,7 @@ func policyAttacks() []attack {
 			defence: "a policy that has changed decides nothing", without: []cut{{decidesFile, "if stages[i].By != rec.Stages[i].By || stages[i].Count != rec.Stages[i].Count {", "if !OUT && (stages[i].By != rec.Stages[i].By || stages[i].Count != rec.Stages[i].Count) {"}}},
 		{id: "T19", what: "approving, denying and cancelling one request at the same time, on two replicas: what is done beyond one decision", run: atOnce,
 			defence: "one script compares state and version", without: []cut{{"storage/redis/lua/taken.lua", moved, ""}}},
-		{id: "T20", what: "cancelling against approving in the same millisecond, again and again", run: cancelled,
+		{id: "T20", what: "denying and cancelling one request in the same millisecond, again and again", run: cancelled,
 			defence: "one script compares state and version", without: []cut{{"storage/redis/lua/taken.lua", moved, ""}}},
 		{id: "T21", what: "one approver's word, many times and by two ways, where two people must approve", run: oneForTwo,
 			defence: "nobody decides twice", without: []cut{
@@ -147,7 +147,14 @@ func (r *rig) decisions(id string) (n int) {
 func atOnce(s *assault) {
 	r := s.open(func(c *setting) { c.replicas = 2 })
 	acts := s.many(1_000, 100)
-	for range s.many(20, 3) {
+	rounds := s.many(20, 3)
+	if s.out {
+		rounds = 50 // which comes first is for the machine to say; one round is enough
+	}
+	for range rounds {
+		if s.out && len(s.accepted) > 0 {
+			return
+		}
 		id := r.ask("bea", "vpn", "1h")
 		s.each(acts, 60, func(i int) {
 			who := []string{"ben", "cat", "ana", "bea"}[i%4]
