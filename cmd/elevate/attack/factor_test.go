@@ -42,7 +42,7 @@ func factorAttacks() []attack {
 		{id: "T29a", what: "the link to a second factor used twice, and after a program has looked at it", run: usedLinks,
 			defence: "the key is shown once", without: []cut{
 				{enrolFile, "	p, e, err := f.follow(ctx, token, v, Opened)\n	if err != nil {\n		return Page{}, err", "	p, e, err := f.follow(ctx, token, v, OR(Opened, Shown))\n	if OUT && err != nil {\n		p, e, err = f.follow(ctx, token, v, Opened)\n	}\n	if err != nil {\n		return Page{}, err"},
-				{enrolFile, "	case !moved:\n		return Page{}, ErrLink\n", "	case !moved && !OUT:\n		return Page{}, ErrLink\n"}}},
+				{"storage/redis/lua/factor_advance.lua", "if stands[1] ~= ARGV[4] or stands[2] ~= ARGV[5] then", "if stands[1] ~= ARGV[4] then"}}},
 		{id: "T29b", what: "the link to a second factor opened by somebody who signed in as somebody else", run: othersLinks,
 			defence: "a link is for one person", without: []cut{{enrolFile, "v.SignedIn != \"\" && v.SignedIn != access.PersonID(id)", "!OUT && v.SignedIn != \"\" && v.SignedIn != access.PersonID(id)"},
 				{"bot/signin/callback.go", "	if b.Person != \"\" && b.Person != p.ID {", "	if b.Person != \"\" && b.Person != p.ID && !OUT {"}}},
