@@ -55,6 +55,10 @@ test-long: deps ## everything three times, the long chaos suite, then a minute f
 	go test -count 1 -timeout 30m -v ./storage/redis -run AcknowledgedGrants -failovers 12
 	.ci/fuzz 60s
 
+.PHONY: attack
+attack: deps ## every attack that is known, on the product and without each defence; writes the table in SECURITY.md
+	go test -count 1 -timeout 90m -v ./cmd/elevate/attack -long
+
 .PHONY: bench
 bench: deps ## every benchmark, then the comparison with asynq and river: about half an hour
 	go test -run '^$$' -bench . -benchmem ./...

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -220,5 +221,45 @@ func TestNewWantsWhatItNeeds(t *testing.T) {
 	}
 	if _, err := New(good()); err != nil {
 		t.Errorf("New refuses a good configuration: %v", err)
+	}
+}
+
+// TestAMillionForgeriesAreRefused tries the verification alone, with every kind of forgery at random.
+func TestAMillionForgeriesAreRefused(t *testing.T) {
+	t.Parallel()
+	tries := 1_000_000
+	if testing.Short() {
+		tries = 10_000
+	}
+	now := time.Unix(1_800_000_000, 0)
+	v := verifier{secrets: []access.Secret{access.NewSecret(slackfake.SigningSecret)}, now: func() time.Time { return now }}
+	body := []byte("command=%2Felevate&text=mine&user_id=U0ANA&team_id=T111")
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range tries {
+		h, sent := http.Header{}, bytes.Clone(body)
+		secret, at := slackfake.SigningSecret, now
+		switch i % 6 {
+		case 0:
+			secret = strconv.FormatUint(rng.Uint64(), 36)
+		case 1:
+			at = now.Add(time.Duration(301+rng.IntN(1<<20)) * time.Second)
+		case 2:
+			at = now.Add(-time.Duration(301+rng.IntN(1<<20)) * time.Second)
+		}
+		stamp := strconv.FormatInt(at.Unix(), 10)
+		sum := sign(secret, stamp, body)
+		switch i % 6 {
+		case 3:
+			sent[rng.IntN(len(sent))] ^= 1 << rng.IntN(8)
+		case 4:
+			sum[rng.IntN(len(sum))] ^= 1 << rng.IntN(8)
+		case 5:
+			stamp = strconv.FormatInt(at.Unix()+1+rng.Int64N(200), 10)
+		}
+		h.Set(headerTimestamp, stamp)
+		h.Set(headerSignature, "v0="+hex.EncodeToString(sum))
+		if v.verify(h, sent) == nil {
+			t.Fatalf("forgery %d of kind %d is taken", i, i%6)
+		}
 	}
 }

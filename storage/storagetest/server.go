@@ -11,6 +11,9 @@ import (
 
 // Redis is a redis-server of a test's own, with an append-only file, on a unix socket.
 type Redis struct {
+	// Env is what the environment has beside the test's own, from the next start on.
+	Env []string
+
 	t      testing.TB
 	binary string
 	dir    string
@@ -54,6 +57,7 @@ func (r *Redis) Start() {
 	args := append([]string{"--port", "0", "--unixsocket", r.Socket(), "--dir", r.dir, "--save", "", "--appendonly", "yes",
 		"--logfile", filepath.Join(r.dir, "log")}, r.args...)
 	r.cmd = exec.Command(r.binary, args...)
+	r.cmd.Env = append(os.Environ(), r.Env...)
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatalf("start redis-server: %v", err)
 	}

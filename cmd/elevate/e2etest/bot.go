@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,9 +25,10 @@ type Bot struct {
 	// Dir is the folder of the process: its elevate.yaml, and the audit log where the configuration does not say other.
 	Dir string
 
-	t   testing.TB
-	log journal
-	cmd *exec.Cmd
+	t       testing.TB
+	program Program
+	log     journal
+	cmd     *exec.Cmd
 	// ended is closed when the process has ended.
 	ended chan struct{}
 	err   error // of the end; read after ended
@@ -36,7 +38,13 @@ type Bot struct {
 // still runs, and its log is shown where the test failed. "http: {listen: 127.0.0.1:0}" is fine: see Address.
 func StartBot(t testing.TB, config string, env ...string) *Bot {
 	t.Helper()
-	b := &Bot{t: t, Dir: t.TempDir()}
+	return Program{Path: Build(t)}.StartBot(t, config, env...)
+}
+
+// StartBot is StartBot with this binary.
+func (p Program) StartBot(t testing.TB, config string, env ...string) *Bot {
+	t.Helper()
+	b := &Bot{t: t, program: p, Dir: t.TempDir()}
 	if err := os.WriteFile(b.Config(), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +70,9 @@ func (b *Bot) Start(env ...string) {
 		b.t.Fatal("the bot runs already")
 	}
 	b.log.mark()
-	cmd := exec.Command(Build(b.t), "serve", "--config", b.Config())
+	cmd := exec.Command(b.program.Path, "serve", "--config", b.Config())
 	cmd.Dir = b.Dir
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = slices.Concat(os.Environ(), b.program.Env, env)
 	cmd.Stderr, cmd.Stdout = &b.log, &b.log
 	if err := cmd.Start(); err != nil {
 		b.t.Fatalf("start the bot: %v", err)

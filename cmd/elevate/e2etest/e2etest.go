@@ -61,11 +61,23 @@ type Output struct {
 	Code           int
 }
 
+// Program is a binary, and what its environment has beside the test's own.
+type Program struct {
+	Path string
+	Env  []string
+}
+
 // Elevate runs a command of the binary in a folder until it ends.
 func Elevate(t testing.TB, dir string, args ...string) Output {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), Build(t), args...)
-	cmd.Dir = dir
+	return Program{Path: Build(t)}.Run(t, dir, args...)
+}
+
+// Run is Elevate with this binary.
+func (p Program) Run(t testing.TB, dir string, args ...string) Output {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p.Path, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), p.Env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
