@@ -140,7 +140,7 @@ func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 	}
 	k.signs("bob", approve, "6-approve", "You approved.", append(facts, "Approve this request?", "Asked by", "Ana Lima (ana)")...)
 	k.judge.await(k.T, "Ana holds the role", func() bool { return k.judge.holders() == 1 })
-	active := k.slack.expect(k.slack.inChannel, "Approved by Bob Keller in Slack")
+	active := k.slack.expect(k.slack.inChannel, "Approved by Bob Keller in Slack with a security key")
 	k.slack.clicks("bob", active, "Details")
 	k.slack.expect(k.slack.only("bob"), "with a security key")
 	k.judge.await(k.T, "the access is taken away", func() bool { return k.judge.holders() == 0 })
@@ -165,7 +165,7 @@ func (k *keyring) approvesInTeams(seen map[string]bool) {
 	}
 	k.signs("mei", link, "9-approve-from-teams", "You approved.", "Approve this request?", "once more, for Teams", "in Teams")
 	k.judge.await(k.T, "Ana holds the role again", func() bool { return k.judge.holders() == 1 })
-	k.Expect("Active until", "Approved by Mei Tanaka in Teams", "once more, for Teams")
+	k.Expect("Active until", "Approved by Mei Tanaka in Teams with a security key", "once more, for Teams")
 	k.judge.await(k.T, "the access is taken away again", func() bool { return k.judge.holders() == 0 })
 	k.bot.Stop()
 	log := e2etest.Proved(k.T, e2etest.AuditFolders(k.bot))

@@ -235,7 +235,10 @@ func (f *Factors) Act(ctx context.Context, token access.Secret) (Waiting, error)
 		return Waiting{}, err
 	}
 	person, err := f.person(ctx, w.By.Person)
-	if err != nil {
+	switch {
+	case errors.Is(err, access.ErrNotFound): // they have left
+		return Waiting{}, ErrLink
+	case err != nil:
 		return Waiting{}, err
 	}
 	stored, err := f.stored(ctx, w.By.Person)
