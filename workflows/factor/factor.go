@@ -221,6 +221,9 @@ func (f *Factors) Prove(ctx context.Context, by access.Actor, act access.Act, co
 // usable refuses what no code of a factor could help.
 func (f *Factors) usable(s Stored) error {
 	switch {
+	case s.ID == "" && len(s.Keys) > 0:
+		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
+			"This needs a code of an authenticator app, and you have none yet, so nothing was done. Set one up with `/elevate mfa new`, then try again.")
 	case s.ID == "":
 		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
 			"This needs a second factor, and you have none yet, so nothing was done. Set one up with `/elevate mfa`, then try again.")
