@@ -144,7 +144,7 @@ func keyStatus(k factor.KeyStatus) []Span {
 		line = say(line, " “", k.Label, "”")
 	}
 	if k.Suspended {
-		return say("⚠️ ", line, " is switched off: it counted backwards, as a copy of it would. Tell an administrator, and remove it.")
+		return say("⚠️ ", line, " is switched off: it counted backwards, as a copy of it would. Tell an administrator.")
 	}
 	return say(line, ", since ", When(k.Since, Date), ".")
 }

@@ -45,7 +45,7 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 			". It counts no more until two administrators reset it: each types ", Mono("/elevate mfa reset "+string(n.Person)), ". "+notYours), true
 	case factor.EventKeyCloned:
 		return b.factorCard("Your security key is switched off", "🚨 ", Strong("It counted backwards"), ", as a copy of it would, when it was used for you", via(n.By),
-			". Nothing was done by that. Tell an administrator now, remove it with ", Mono("/elevate mfa remove"), ", and set up another."), true
+			". Nothing was done by that. Tell an administrator now. Another key of yours can remove it; without one, two administrators reset what you have: each types ", Mono("/elevate mfa reset "+string(n.Person)), "."), true
 	case factor.EventSet:
 		if n.Key != "" {
 			return b.factorCard("Your security key counts", "A security key was set up for you, and counts from now on. "+notYours), true

@@ -48,7 +48,7 @@ func keyCard(link access.Secret, form FormName) Card {
 	return fit(Card{
 		Name: "key-link", Title: "Confirm with your security key", Summary: what + " takes your security key. Open the page to confirm it.", Once: true,
 		Parts: []Part{
-			Text{Spans: say(what, " takes your security key or passkey. The page shows what you confirm, to the letter; when you have, it goes on by itself.")},
+			Text{Spans: say(what, " takes your security key or passkey. The page shows what you confirm, to the letter. After that it goes on by itself.")},
 			Buttons{[]Button{{Label: "Open the page", Style: Primary, Link: link, Speak: "Open the page that asks for your security key"}}},
 			Text{Small: true, Spans: say("Nothing is done until then. The link is for you alone, for ten minutes and for one use. Do not pass it on.")},
 		},

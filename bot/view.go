@@ -214,7 +214,7 @@ func (v view) approvedBy() []Span {
 	for _, d := range v.Decisions {
 		if d.Verdict == access.Approve && !seen[d.By.Person] {
 			seen[d.By.Person] = true
-			by = append(by, say(v.approver(d.By.Person), v.where(d.By)))
+			by = append(by, say(v.approver(d.By.Person), v.where(d.By), withFactor(access.Method(d.Method))))
 		}
 	}
 	if len(by) == 0 {
@@ -237,6 +237,11 @@ func (v view) where(a access.Actor) string {
 		return " in " + place
 	}
 	return ""
+}
+
+// withFactor says what vouched for a decision beside the chat.
+func withFactor(m access.Method) string {
+	return map[access.Method]string{access.TOTP: " with a code", access.WebAuthn: " with a security key"}[m]
 }
 
 // places are the chats by the words of access.Actor.

@@ -222,7 +222,7 @@ func keyPage(shown factor.KeyPage) page.Page {
 		Form: &page.Form{
 			Submit: "Register the key", Key: &page.Key{New: true, Options: shown.Options},
 			Hidden: []page.Fact{{Label: fieldTicket, Value: shown.Ticket.Reveal()}, {Label: fieldWith, Value: string(access.WebAuthn)}},
-			Input:  &page.Input{Name: fieldLabel, Label: "What do you call it? (may be left empty)", Hint: "Such as Blue key, or Laptop: you tell them apart by it later."},
+			Input:  &page.Input{Name: fieldLabel, Label: "What you call it (optional)", Hint: "Such as Blue key, or Laptop: you tell your keys apart by it."},
 		},
 	}
 }

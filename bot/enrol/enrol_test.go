@@ -102,7 +102,7 @@ func (s site) do(method string, body io.Reader, headers ...string) (*http.Respon
 
 var (
 	ticketIn = regexp.MustCompile(`name="ticket" value="([A-Z2-7]+)"`)
-	seedIn   = regexp.MustCompile(`class="letters">([A-Z2-7 ]+)<`)
+	seedIn   = regexp.MustCompile(`class="key">([A-Z2-7 ]+)<`)
 	wordIn   = regexp.MustCompile(`/elevate mfa ([0-9A-Z]{3}-[0-9A-Z]{3})`)
 )
 
@@ -194,7 +194,7 @@ func TestThePageWorksInABrowser(t *testing.T) {
 	p.Click(`document.querySelector("button")`, "Use an authenticator app")
 	p.See(`document.querySelector("img")?.naturalWidth === 240`, "the picture")
 	p.Shot("enrol-key")
-	seed := e2etest.Get[string](p, `document.querySelector(".letters").textContent`)
+	seed := e2etest.Get[string](p, `document.querySelector(".key").textContent`)
 	typeCode := func(code string) {
 		p.See(`document.activeElement?.name === "code"`, "the input")
 		p.Type(code)

@@ -37,7 +37,7 @@ func (k *keyring) scans(person string, seen map[string]bool) phone {
 	p := e2etest.OpenPage(k.T, k.link(person, seen, "Set up your second factor"), 1180, 900)
 	p.Click(pressed, "Use an authenticator app")
 	p.See(`document.querySelector("img")?.naturalWidth === 240`, "the picture")
-	a := phone{k, strings.ReplaceAll(e2etest.Get[string](p, `document.querySelector(".letters").textContent`), " ", "")}
+	a := phone{k, strings.ReplaceAll(e2etest.Get[string](p, `document.querySelector(".key").textContent`), " ", "")}
 	if person == "bob" {
 		shots(p, "1-scan")
 	}

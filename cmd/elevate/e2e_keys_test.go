@@ -58,6 +58,31 @@ func (k *keyring) link(person string, seen map[string]bool, said ...string) (lin
 	return link
 }
 
+// asksFor types a request of Ana's until she is led to the page for it: a busy machine is told to try again.
+func (k *keyring) asksFor(request string, seen map[string]bool) (link string) {
+	k.Helper()
+	typed, said := 0, 0
+	e2etest.Eventually(k.T, 2*soon, func() error {
+		late := 0
+		for _, m := range k.slack.only("ana")() {
+			text := m.Text + m.says()
+			if found := pageLink.FindString(fmt.Sprint(m.Blocks)); found != "" && !seen[found] && strings.Contains(text, "Sending this request takes your security key") {
+				link, seen[found] = found, true
+				return nil
+			}
+			if strings.Contains(text, "in time") || strings.Contains(text, "in a minute") {
+				late++
+			}
+		}
+		if typed == 0 || late > said {
+			typed, said = typed+1, late
+			k.slack.types("ana", request)
+		}
+		return fmt.Errorf("ana is not led to the page, having typed %d times", typed)
+	})
+	return link
+}
+
 const pressed = `document.querySelector("form button")`
 
 // registers sets somebody's key up, from the command to the word.
@@ -123,8 +148,7 @@ func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 	k.slack.types("bob", "mfa")
 	k.slack.expect(k.slack.only("bob"), "Security key key-1 “Blue key”")
 
-	k.slack.types("ana", fmt.Sprintf("db-admin %s INC-4711 fix the <replication>", brief))
-	ask := k.link("ana", seen, "Sending this request takes your security key")
+	ask := k.asksFor(fmt.Sprintf("db-admin %s INC-4711 fix the <replication>", brief), seen)
 	if n := len(k.slack.inChannel()); n != 0 {
 		t.Errorf("the request was sent without a key: %d messages", n)
 	}
@@ -140,7 +164,7 @@ func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 	}
 	k.signs("bob", approve, "6-approve", "You approved.", append(facts, "Approve this request?", "Asked by", "Ana Lima (ana)")...)
 	k.judge.await(k.T, "Ana holds the role", func() bool { return k.judge.holders() == 1 })
-	active := k.slack.expect(k.slack.inChannel, "Approved by Bob Keller in Slack")
+	active := k.slack.expect(k.slack.inChannel, "Approved by Bob Keller in Slack with a security key")
 	k.slack.clicks("bob", active, "Details")
 	k.slack.expect(k.slack.only("bob"), "with a security key")
 	k.judge.await(k.T, "the access is taken away", func() bool { return k.judge.holders() == 0 })
@@ -150,8 +174,8 @@ func TestSecurityKeysVouchInSlackAndTeams(t *testing.T) {
 // approvesInTeams has a second request asked for in Slack and approved in Teams.
 func (k *keyring) approvesInTeams(seen map[string]bool) {
 	k.Helper()
-	k.slack.types("ana", fmt.Sprintf("db-admin %s INC-4712 once more, for Teams", brief))
-	k.signs("ana", k.link("ana", seen, "Sending this request takes your security key"), "7-again", "Request sent", "once more, for Teams")
+	again := k.asksFor(fmt.Sprintf("db-admin %s INC-4712 once more, for Teams", brief), seen)
+	k.signs("ana", again, "7-again", "Request sent", "once more, for Teams")
 	k.Enter(e2etest.Channel)
 	waiting := append(pending, "once more, for Teams")
 	k.Expect(waiting...)
@@ -165,7 +189,7 @@ func (k *keyring) approvesInTeams(seen map[string]bool) {
 	}
 	k.signs("mei", link, "9-approve-from-teams", "You approved.", "Approve this request?", "once more, for Teams", "in Teams")
 	k.judge.await(k.T, "Ana holds the role again", func() bool { return k.judge.holders() == 1 })
-	k.Expect("Active until", "Approved by Mei Tanaka in Teams", "once more, for Teams")
+	k.Expect("Active until", "Approved by Mei Tanaka in Teams with a security key", "once more, for Teams")
 	k.judge.await(k.T, "the access is taken away again", func() bool { return k.judge.holders() == 0 })
 	k.bot.Stop()
 	log := e2etest.Proved(k.T, e2etest.AuditFolders(k.bot))

@@ -219,15 +219,28 @@ func (f *Factors) Prove(ctx context.Context, by access.Actor, act access.Act, co
 	return f.try(ctx, by, act, digits)
 }
 
-// usable refuses what no code of a factor could help.
-func (f *Factors) usable(s Stored) error {
+// doubted refuses whatever a factor would prove that the store lost, or that somebody else has changed there.
+func doubted(s Stored) error {
 	switch {
-	case s.Lost && s.ID == "":
+	case s.Lost && s.none():
 		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
 			"Your second factor is gone from Elevate's store, and nobody took it away, so nothing was done. Set up another with `/elevate mfa`; an administrator has to confirm it.")
 	case s.Doubted:
 		return refusal(access.ErrNotAllowed, access.CodeFactorLocked,
 			"Your second factor was changed in Elevate's store, and not by Elevate. It is switched off, and nothing was done. Two administrators can reset it with `/elevate mfa reset`; then set up a new one.")
+	}
+	return nil
+}
+
+// usable refuses what no code of a factor could help.
+func (f *Factors) usable(s Stored) error {
+	if err := doubted(s); err != nil {
+		return err
+	}
+	switch {
+	case s.ID == "" && len(s.Keys) > 0:
+		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
+			"This needs a code of an authenticator app, and you have none yet, so nothing was done. Set one up with `/elevate mfa new`, then try again.")
 	case s.ID == "":
 		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
 			"This needs a second factor, and you have none yet, so nothing was done. Set one up with `/elevate mfa`, then try again.")

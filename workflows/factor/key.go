@@ -92,6 +92,9 @@ func (k *Keys) Prove(ctx context.Context, by access.Actor, act access.Act, proof
 
 // keyless refuses what no key of somebody's could help.
 func keyless(s Stored) error {
+	if err := doubted(s); err != nil {
+		return err
+	}
 	switch {
 	case len(s.Keys) == 0:
 		return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
@@ -235,7 +238,10 @@ func (f *Factors) Act(ctx context.Context, token access.Secret) (Waiting, error)
 		return Waiting{}, err
 	}
 	person, err := f.person(ctx, w.By.Person)
-	if err != nil {
+	switch {
+	case errors.Is(err, access.ErrNotFound): // they have left
+		return Waiting{}, ErrLink
+	case err != nil:
 		return Waiting{}, err
 	}
 	stored, err := f.stored(ctx, w.By.Person)
