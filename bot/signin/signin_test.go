@@ -3,6 +3,7 @@ package signin
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"elevate/storage/redis"
 	"elevate/storage/storagetest"
 	"elevate/workflows/access"
+	"slices"
 )
 
 // company knows two people by what the provider calls them.
@@ -480,6 +482,26 @@ func FuzzCallback(f *testing.F) {
 		d.callback(w, r)
 		if w.Code < 400 || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%d %v", w.Code, w.Header())
+		}
+	})
+}
+
+// Of any claims there are groups, or too many to be told, and never both; none of them is empty.
+func FuzzGroups(f *testing.F) {
+	f.Add(`{"groups":["sre","leads"]}`)
+	f.Add(`{"groups":"one"}`)
+	f.Add(`{"groups":[1,null,{"a":[]},""],"hasgroups":"true"}`)
+	f.Add(`{"_claim_names":{"groups":"src1"},"_claim_sources":{"src1":{"endpoint":"https://graph.windows.net"}}}`)
+	f.Add(`{"_claim_names":[]}`)
+	p := newProvider(Config{GroupsClaim: "groups"})
+	f.Fuzz(func(t *testing.T, text string) {
+		var claims map[string]claim
+		if json.Unmarshal([]byte(text), &claims) != nil {
+			return
+		}
+		groups, overage, said := p.groups(claims)
+		if overage && (len(groups) > 0 || !said) || len(groups) > mostGroups || slices.Contains(groups, "") || len(groups) > 0 && !said {
+			t.Errorf("%q: %d groups, overage %v, said %v", text, len(groups), overage, said)
 		}
 	})
 }
