@@ -102,7 +102,9 @@ func (w *Sweeper) listenOnce(ctx context.Context, connector string, watcher conn
 		if v := recover(); v != nil {
 			err = fmt.Errorf("listening panicked: %v", v)
 		}
-		w.cfg.Metrics.Watching(connector, false)
+		if !errors.Is(err, connectors.ErrNeverTells) {
+			w.cfg.Metrics.Watching(connector, false)
+		}
 	}()
 	roles, known := make([]access.Role, 0, len(w.targets[connector])), map[string]bool{}
 	for _, t := range w.targets[connector] {
@@ -145,10 +147,13 @@ func (w *Sweeper) answer(ctx context.Context, connector string, p *prompts, log 
 	}
 }
 
-// prompted compares some targets with the grants, as a regular sweep does. It says which of them do not list a grant that
-// is too fresh to be missed, and when to look at those again.
+// unansweredAgain is how long after a look that got no answer it is tried again.
+const unansweredAgain = time.Minute
+
+// prompted compares some targets with the grants, as a regular sweep does. It says which of them gave no answer, or do not
+// list a grant that is too fresh to be missed, and when to look at those again.
 func (w *Sweeper) prompted(ctx context.Context, connector string, due map[string]bool, log *slog.Logger) map[string]time.Time {
-	r := newRound(connector, log)
+	r, again := newRound(connector, log), map[string]time.Time{}
 	for _, t := range w.targets[connector] {
 		if !due[t.key] {
 			continue
@@ -156,6 +161,7 @@ func (w *Sweeper) prompted(ctx context.Context, connector string, due map[string
 		w.cfg.Metrics.SweepPrompted(connector)
 		w.guard(ctx, r, t, func() error { return w.look(ctx, r, t) })
 		if _, answered := r.asked[t.key]; !answered {
+			again[t.key] = w.s.now().Add(unansweredAgain)
 			continue
 		}
 		for _, role := range t.roles {
@@ -166,7 +172,6 @@ func (w *Sweeper) prompted(ctx context.Context, connector string, due map[string
 	if r.err != nil && ctx.Err() == nil {
 		r.tellFailure()
 	}
-	again := map[string]time.Time{}
 	for target := range r.fresh {
 		again[target] = r.asked[target].Add(listedWithin)
 	}

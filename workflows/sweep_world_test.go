@@ -148,6 +148,16 @@ func (a *asked) Holders(ctx context.Context, role access.Role) ([]connectors.Hol
 	return holders, err
 }
 
+// idleAfter tells whether at least so many questions were asked, and all of them answered.
+func (a *asked) idleAfter(questions int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, n := range a.by {
+		questions -= n
+	}
+	return questions <= 0 && a.now == 0
+}
+
 // liar confirms its first removals and does not make them.
 type liar struct {
 	connectors.Connector

@@ -38,6 +38,10 @@ func (c *Connector) Watch(ctx context.Context, roles []access.Role, changed func
 		}
 		watched = append(watched, watch{group: id, changed: func() { changed(role) }})
 	}
+	// One connection tries the login first: many at once would be many wrong passwords to whoever counts them.
+	if err := c.onFirst(ctx, op, (*session).mustTell); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for some := range slices.Chunk(watched, watchesEach) {
 		g.Go(func() error { return c.watchFirst(ctx, some) })
@@ -70,8 +74,8 @@ func (c *Connector) watchAt(ctx context.Context, at controller, some []watch) er
 	defer cancel()
 	late := time.AfterFunc(c.timeout, cancel) // a call's time is for getting there alone
 	return c.on(ctx, at, func(s *session) error {
-		if !s.tells {
-			return refuse(connectors.Invalid, "%w: it does not know the control %s", connectors.ErrNeverTells, notification)
+		if err := s.mustTell(); err != nil {
+			return err
 		}
 		if !late.Stop() {
 			return ctx.Err()
@@ -84,6 +88,14 @@ func (c *Connector) watchAt(ctx context.Context, at controller, some []watch) er
 		g.Go(func() error { return s.prove(ctx, some) })
 		return g.Wait()
 	})
+}
+
+// mustTell refuses a controller that tells of no changes.
+func (s *session) mustTell() error {
+	if s.tells {
+		return nil
+	}
+	return refuse(connectors.Invalid, "%w: it does not know the control %s", connectors.ErrNeverTells, notification)
 }
 
 // subscribe asks for an answer at each change of a group, until ctx ends. Every object is the only filter that is taken.
@@ -110,19 +122,19 @@ func hear(ctx context.Context, w watch, answers ldap.Response) error {
 	return fmt.Errorf("hear of changes of the group %s: %w", w.group, err)
 }
 
-// prove asks the controller something now and then, and gives up one that does not answer. The first answer stands for its
-// having begun to tell, which it does not say.
+// prove asks the controller something now and then, and gives up one that does not answer. When it has begun to tell it does
+// not say: the first answer stands for that, and the second, because a question can overtake what was asked just before.
 func (s *session) prove(ctx context.Context, some []watch) error {
 	again := time.NewTicker(watchProof)
 	defer again.Stop()
-	for first := true; ; first = false {
+	for answers := 1; ; answers++ {
 		late := time.AfterFunc(s.c.timeout, func() { _ = s.conn.Close() })
 		_, err := s.read("", "dnsHostName")
 		if !late.Stop() || err != nil {
 			return fmt.Errorf("ask whether the controller is there: %w", errors.Join(err, ctx.Err()))
 		}
 		for _, w := range some {
-			if first {
+			if answers <= 2 {
 				w.changed()
 			}
 		}

@@ -75,7 +75,7 @@ func clocksApart(s *assault) {
 			r.disbelieved()
 			made := r.does("bea", "/requests", map[string]string{"role": "vpn", "duration": "1h", "justification": "what time is it"})
 			r.does("cat", "/requests/"+made.id+"/approve", nil)
-			given := r.within(5*time.Second, func() bool { return r.target.gave(made.id) > 0 })
+			given := r.soon(func() bool { return r.target.gave(made.id) > 0 })
 			s.tried(given, "%s was given with Redis' clock %s off", made.id, off)
 			r.does("bea", "/requests/"+made.id+"/cancel", nil)
 			r.does("bea", "/requests/"+made.id+"/end", nil)
@@ -99,7 +99,7 @@ func unwrittenLog(s *assault) {
 		s.tried(!ends, "an ending waits for the audit log")
 		id := r.ask("ana", "vpn", "1h")
 		r.approves("cat", id)
-		given := r.within(5*time.Second, func() bool { return r.target.gave(id) > 0 })
+		given := r.soon(func() bool { return r.target.gave(id) > 0 })
 		s.tried(given, "%s was given, and is on no record", id)
 		r.does("ana", "/requests/"+id+"/cancel", nil)
 		r.bots[0].Stop()
@@ -124,9 +124,9 @@ func pausedReplica(s *assault) {
 			<-release
 			return false // it has its effect, late
 		})
-		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": "vpn", "duration": "3s", "justification": "for a moment"})
+		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": "vpn", "duration": "5s", "justification": "for a moment"})
 		r.call(0, tokenOf("cat", i), "POST", "/requests/"+made.id+"/approve", nil)
-		n := <-caught
+		n := take(s, caught, "nothing was given")
 		other := 1 - n
 		e2etest.Eventually(s, patience, func() error {
 			if is := r.call(other, tokenOf("aud", i), http.MethodGet, "/requests/"+made.id, nil).state; !is.Terminal() {
@@ -160,9 +160,9 @@ func killed(s *assault) {
 			}
 			return false
 		})
-		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": fmt.Sprintf("short%d", i), "duration": "2s", "justification": "for a moment"})
+		made := r.call(0, tokenOf("bea", i), "POST", "/requests", map[string]string{"role": fmt.Sprintf("short%d", i), "duration": "5s", "justification": "for a moment"})
 		r.call(0, tokenOf("cat", i), "POST", "/requests/"+made.id+"/approve", nil)
-		<-came
+		take(s, came, "nothing came to the target")
 		r.bots[0].Kill9()
 		r.target.treat(nil)
 		r.again()

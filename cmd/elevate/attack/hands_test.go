@@ -133,6 +133,26 @@ func (r *rig) granted(who, by, role, duration string) string {
 	return id
 }
 
+// soon waits for what happens at once where it happens at all. Without the defence it must, however busy the machine is.
+func (r *rig) soon(is func() bool) bool {
+	if r.out {
+		return r.within(patience, is)
+	}
+	return r.within(5*time.Second, is)
+}
+
+// take waits for what a target tells.
+func take[T any](s *assault, from <-chan T, missing string) T {
+	s.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		s.Fatal(missing)
+		panic("unreachable")
+	}
+}
+
 // within waits for something that may come or not, and tells whether it did.
 func (r *rig) within(d time.Duration, is func() bool) bool {
 	late := time.After(d)

@@ -225,7 +225,7 @@ func unsafeStore(s *assault) {
 		for range s.many(5, 1) {
 			id := r.ask("bea", "vpn", "1h")
 			r.approves("cat", id)
-			given := r.within(3*time.Second, func() bool { return r.target.gave(id) > 0 })
+			given := r.soon(func() bool { return r.target.gave(id) > 0 })
 			s.tried(given, "%s %s: it was given", bad[0], bad[1])
 			r.over(id)
 		}
