@@ -194,8 +194,8 @@ func TestASecondFactorIsSetUpBehindASignIn(t *testing.T) {
 	p.Visit(link)
 	p.Click(`document.querySelector("button")`, "Sign in")
 	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Cat Berg")`, "Cat at the provider")
-	p.See(`document.body.innerText.includes("Cat Berg") && document.body.innerText.includes("Show the key")`, "whose factor it is")
-	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Show the key")`, "Show the key")
+	p.See(`document.body.innerText.includes("Cat Berg") && document.body.innerText.includes("Use an authenticator app")`, "whose factor it is")
+	p.Click(`[...document.querySelectorAll("button")].find((b) => b.innerText === "Use an authenticator app")`, "Use an authenticator app")
 	p.See(`document.querySelector("img")`, "the picture of the key")
 	shots(p, "6-factor-key")
 	if strings.Contains(l.redis.Everything(t), path.Base(link)) {

@@ -38,7 +38,9 @@ func factorAttacks() []attack {
 				{sealFile, "	//nolint:gosec // the cipher draws its own nonce\n", "	if OUT {\n		return b.first + \":\" + text.Reveal()\n	}\n"},
 				{sealFile, "	box, err := base64.RawStdEncoding.DecodeString(text)\n", "	if OUT {\n		return access.NewSecret(text), nil\n	}\n	box, err := base64.RawStdEncoding.DecodeString(text)\n"}}},
 		{id: "T28", what: "an approver's sealed seed replaced, in Redis, by the attacker's own, and each of its bytes changed", run: movedSeeds,
-			defence: "a seal is bound to whose it is", without: []cut{{sealFile, "append([]string{\"elevate\", b.purpose, id}, whose...)", "append([]string{\"elevate\", b.purpose, id}, OR(whose, nil)...)"}}},
+			defence: "a seal is bound to whose it is, and what is kept of a factor is marked", without: []cut{
+				{sealFile, "append([]string{\"elevate\", b.purpose, id}, whose...)", "append([]string{\"elevate\", b.purpose, id}, OR(whose, nil)...)"},
+				{"storage/redis/factorstate.go", "	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n", "	case !OUT && s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n"}}},
 		{id: "T29a", what: "the link to a second factor used twice, and after a program has looked at it", run: usedLinks,
 			defence: "the key is shown once", without: []cut{
 				{enrolFile, "	p, e, err := f.follow(ctx, token, v, Opened)\n	if err != nil {\n		return Page{}, err", "	p, e, err := f.follow(ctx, token, v, OR(Opened, Shown))\n	if OUT && err != nil {\n		p, e, err = f.follow(ctx, token, v, Opened)\n	}\n	if err != nil {\n		return Page{}, err"},
