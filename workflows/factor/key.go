@@ -34,6 +34,26 @@ func (f *Factors) Keys() *Keys {
 type held struct {
 	passkey.Key
 	Label string `json:"label,omitempty"`
+	Host  string `json:"host,omitempty"` // that it signs for; empty: from before that was kept
+}
+
+// elsewhere gives the host of somebody's keys where all of those are of another one than this; empty where one may be of
+// this, or they have none.
+func (f *Factors) elsewhere(ctx context.Context, p access.PersonID, stored Stored) (host string) {
+	for _, s := range stored.Keys {
+		h, err := f.openKey(ctx, p, s)
+		if err != nil || f.cfg.Party == nil || h.Host == "" || h.Host == f.cfg.Party.Host() {
+			return ""
+		}
+		host = h.Host
+	}
+	return host
+}
+
+// moved refuses whoever has keys for another host alone.
+func moved(host string) error {
+	return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
+		"Your security keys are for %s, and Elevate has another address now, so none of them can sign here and nothing was done. Two administrators can reset them with `/elevate mfa reset`; then set up new ones.", host)
 }
 
 // waiting is what is kept, sealed, of an act that waits for a key.
@@ -69,6 +89,9 @@ func (k *Keys) Prove(ctx context.Context, by access.Actor, act access.Act, proof
 	}
 	if err := keyless(stored); err != nil {
 		return err
+	}
+	if host := k.f.elsewhere(ctx, by.Person, stored); host != "" {
+		return moved(host)
 	}
 	token, answer, _ := strings.Cut(proof.Reveal(), " ")
 	if answer == "" { // a code, at most

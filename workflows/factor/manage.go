@@ -72,9 +72,9 @@ func (s Stored) mark() string {
 }
 
 // self has somebody prove an act by the strongest that they have, and gives what vouches for it: whoever has a key needs
-// it, so that a code is no way round it.
+// it, so that a code is no way round it. Keys for another host sign nothing any more: then the app's code has to do.
 func (f *Factors) self(ctx context.Context, by access.Actor, stored Stored, act access.Act, proof access.Secret) (vouched string, err error) {
-	if len(stored.Keys) == 0 {
+	if len(stored.Keys) == 0 || stored.ID != "" && f.elsewhere(ctx, by.Person, stored) != "" {
 		return byFactor, f.Prove(ctx, by, act, proof)
 	}
 	keys := f.Keys()
@@ -193,21 +193,34 @@ func strange(id access.PersonID, err error) error {
 	return nil
 }
 
-// vouch has an administrator prove their own factor. The first ones of all have none to prove.
+// vouch has an administrator prove their own factor. The first ones of all have none to prove, and the first ones after
+// Elevate has moved to another host have none that could.
 func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, proof access.Secret) error {
 	stored, err := f.stored(ctx, by.Person)
 	if err != nil {
 		return err
 	}
-	if !stored.none() {
+	host := f.stranded(ctx, by.Person, stored)
+	if host == "" && !stored.none() {
 		_, err := f.self(ctx, by, stored, act, proof)
 		return err
 	}
 	proven, err := f.proven(ctx)
-	if err != nil || !proven {
+	switch {
+	case err != nil || !proven:
 		return err
+	case host != "":
+		return moved(host)
 	}
 	return f.usable(stored)
+}
+
+// stranded gives the host of somebody's keys where those are all they have, and none is of this one.
+func (f *Factors) stranded(ctx context.Context, p access.PersonID, stored Stored) (host string) {
+	if stored.ID != "" {
+		return ""
+	}
+	return f.elsewhere(ctx, p, stored)
 }
 
 // proven tells whether an administrator has a factor. Whoever has one is asked for by name: lists may leave groups out.
@@ -222,7 +235,7 @@ func (f *Factors) proven(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if theirs.none() {
+		if theirs.none() || f.stranded(ctx, p.ID, theirs) != "" {
 			continue
 		}
 		q, err := f.cfg.Directory.Person(ctx, p.ID)
