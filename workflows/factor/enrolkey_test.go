@@ -124,6 +124,15 @@ func TestAKeyIsRemovedByItsNameWithAKey(t *testing.T) {
 	d := w.keyed("ana")
 	w.refused("what is not there", w.Remove(t.Context(), by("ana"), "key-2", access.Secret{}), "which_factor")
 	w.refused("an app that is not there", w.Remove(t.Context(), by("ana"), factor.App, access.Secret{}), "which_factor")
+	needs := access.AsksKey(w.Remove(t.Context(), by("ana"), "key-1", access.Secret{}))
+	for what, act := range map[string]access.Act{
+		"Security key key-1 (Blue key)": needs.Act, "All of their factors": {Verb: "reset", Subject: "ben f1"}, "": approving, "One that is gone already": {Verb: "remove", Subject: "f1"},
+	} {
+		token, _ := w.waiting("ana", act)
+		if page, err := w.Act(t.Context(), token); err != nil || page.What != what {
+			t.Errorf("the page says %q of %v, %v", page.What, act, err)
+		}
+	}
 	proof := w.signed("ana", d, w.Remove(t.Context(), by("ana"), "key-1", access.Secret{}))
 	_, err := w.Begin(t.Context(), by("ana"), proof)
 	w.refused("a signature under another act", err, "act_changed")

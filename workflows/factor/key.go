@@ -238,10 +238,12 @@ func (f *Factors) waits(ctx context.Context, p access.PersonID, id string) (wait
 
 // Waiting is an act that waits for a key, for the page that asks for it.
 type Waiting struct {
-	Act     access.Act
-	By      access.Actor
-	Record  *access.Record // what it is done to; nil where it is of no request
-	Errand  []byte
+	Act    access.Act
+	By     access.Actor
+	Record *access.Record // what it is done to; nil where it is of no request
+	Errand []byte
+	// What is taken away, in the words of its owner; empty where nothing is.
+	What    string
 	Person  access.Person // whose key is asked for
 	Options []byte        // for the browser: PublicKeyCredentialRequestOptionsJSON
 }
@@ -282,7 +284,30 @@ func (f *Factors) Act(ctx context.Context, token access.Secret) (Waiting, error)
 	if err != nil {
 		return Waiting{}, unavailable(err)
 	}
-	return Waiting{Act: w.Act, By: w.By, Record: w.Record, Errand: w.Errand, Person: person, Options: options}, nil
+	return Waiting{Act: w.Act, By: w.By, Record: w.Record, Errand: w.Errand, What: f.taken(ctx, w, stored), Person: person, Options: options}, nil
+}
+
+// taken says what an act takes away, as people know it.
+func (f *Factors) taken(ctx context.Context, w waiting, stored Stored) string {
+	switch {
+	case w.Act.Verb == "reset":
+		return "All of their factors"
+	case w.Act.Verb != "remove":
+		return ""
+	case w.Act.Subject == stored.ID:
+		return "Authenticator app"
+	}
+	for _, k := range stored.Keys {
+		if k.ID != w.Act.Subject {
+			continue
+		}
+		h, err := f.openKey(ctx, w.By.Person, k)
+		if err != nil || h.Label == "" {
+			return "Security key " + k.name()
+		}
+		return "Security key " + k.name() + " (" + h.Label + ")"
+	}
+	return "One that is gone already"
 }
 
 // keysOf opens those of a person's keys that are wanted.
