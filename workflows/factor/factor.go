@@ -63,6 +63,8 @@ type Notice struct {
 	Key string `json:"key,omitempty"`
 	// Waits says that an administrator has to confirm, or a second one to ask too.
 	Waits bool `json:"waits,omitempty"`
+	// Enrolment says that it is of the making of a factor, or of an act that waits for a key: either has to begin anew.
+	Enrolment bool `json:"enrolment,omitempty"`
 }
 
 // Config is what Factors are made of.
