@@ -59,6 +59,10 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 	case factor.EventAsked:
 		return b.factorCard("Your second factor may be reset", by, " asks for your second factor to be taken away. If you have not lost it, say so now, to them and to another administrator."), true
 	case factor.EventDoubted:
+		if n.Enrolment {
+			return b.factorCard("Somebody changed what you had begun", "🚨 What you were setting up, or confirming with your key, was ", Strong("changed in Elevate's store"),
+				", and not by Elevate. It counts for nothing: begin anew. The administrators are told."), true
+		}
 		if n.Waits {
 			return b.factorCard("Your second factor is switched off", "🚨 Somebody other than Elevate has ", Strong("changed it in the store"), ". It counts no more until two administrators reset it: each types ",
 				Mono("/elevate mfa reset "+string(n.Person)), "."), true
@@ -90,7 +94,11 @@ func (b *Bot) otherFactorCard(ctx context.Context, n factor.Notice) (Card, bool)
 		return b.factorCard("A second factor is to be reset", by, " asks to take away the second factor of ", whose, ", who is said to have lost it. Speak to them; then type ",
 			Mono("/elevate mfa reset "+string(n.Person)), " within an hour, as the second of two."), true
 	case factor.EventDoubted:
-		spans := []any{"🚨 Somebody other than Elevate has changed the second factor of ", whose, " in the store. ", Strong("Find out who can write to Redis."), " "}
+		what := "the second factor of "
+		if n.Enrolment {
+			what = "the making of a second factor, or what waits for a key, of "
+		}
+		spans := []any{"🚨 Somebody other than Elevate has changed " + what, whose, " in the store. ", Strong("Find out who can write to Redis."), " "}
 		if n.Waits {
 			spans = append(spans, "It is switched off. When that is found out, two administrators reset it with ", Mono("/elevate mfa reset "+string(n.Person)), ".")
 		} else {

@@ -8,6 +8,7 @@ import (
 
 	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/factor"
 )
 
 // planned is what a note about a record asks for, a line each.
@@ -64,6 +65,25 @@ func TestWhoIsToldOfWhat(t *testing.T) {
 	}
 	if len(want) != len(notes()) {
 		t.Errorf("%d kinds of note are listed, and there are %d", len(want), len(notes()))
+	}
+}
+
+// TestWhoseEnrolmentWasChangedIsToldToBeginAnew, and not that what was there before counts.
+func TestWhoseEnrolmentWasChangedIsToldToBeginAnew(t *testing.T) {
+	t.Parallel()
+	b := newDesk().bot(t)
+	n := factor.Notice{Event: factor.EventDoubted, Person: "ana", Enrolment: true}
+	own, ok := b.ownFactorCard(t.Context(), n)
+	if !ok || !strings.Contains(own.Summary, "begin anew") || strings.Contains(own.Summary, "before counts") {
+		t.Errorf("told %q", own.Summary)
+	}
+	other, ok := b.otherFactorCard(t.Context(), n)
+	if !ok || !strings.Contains(other.Summary, "the making of a second factor, or what waits for a key, of ") {
+		t.Errorf("administrators are told %q", other.Summary)
+	}
+	n.Enrolment = false
+	if own, ok = b.ownFactorCard(t.Context(), n); !ok || !strings.Contains(own.Summary, "What was there before counts") {
+		t.Errorf("of a factor: %q", own.Summary)
 	}
 }
 

@@ -99,6 +99,18 @@ func TestThePageShowsExactlyWhatIsConfirmedAndDoesNothingByBeingLookedAt(t *test
 	}
 }
 
+func TestThePageSaysWhichFactorIsTakenAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.waiting.Act, s.waiting.Record, s.waiting.What = access.Act{Verb: "remove", Subject: "k1"}, nil, "Security key key-2 (Blue <key>)"
+	answer, text := s.do(http.MethodGet, "TOKEN", nil)
+	for _, want := range []string{"Remove this second factor?", "LEA (lea)", "Which", "Security key key-2 (Blue &lt;key&gt;)"} {
+		if answer.StatusCode != 200 || !strings.Contains(text, want) {
+			t.Errorf("%d, without %q: %s", answer.StatusCode, want, text)
+		}
+	}
+}
+
 func TestAnAnswerIsPassedOnOnceAndOnlyFromThePageItself(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

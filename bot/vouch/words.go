@@ -50,7 +50,11 @@ func (p *Page) facts(ctx context.Context, w factor.Waiting) []page.Fact {
 		if id, _, other := strings.Cut(w.Act.Subject, " "); other {
 			whose = access.PersonID(id)
 		}
-		return []page.Fact{{Label: "Whose", Value: p.name(ctx, whose)}}
+		facts := []page.Fact{{Label: "Whose", Value: p.name(ctx, whose)}}
+		if w.What != "" {
+			facts = append(facts, page.Fact{Label: "Which", Value: w.What})
+		}
+		return facts
 	}
 	r := w.Record
 	var facts []page.Fact

@@ -146,7 +146,7 @@ func (a *app) reseal(ctx context.Context) error {
 	case left > 0:
 		a.log.WarnContext(ctx, "second factors need a key that is not configured; put it back, or reset them", "count", left)
 	case len(a.cfg.Secrets.Keys) > 1:
-		a.log.InfoContext(ctx, "every second factor is sealed with the first of secrets.keys; leave the others in, for what they have marked")
+		a.log.InfoContext(ctx, "the second factors of all whom the directory lists are sealed with the first of secrets.keys; leave the others in, for what they have marked, and for members of a people_group too large to list")
 	}
 	return nil
 }

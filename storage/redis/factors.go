@@ -143,7 +143,7 @@ func (s *Store) Confirm(ctx context.Context, p access.PersonID, e factor.Enrolme
 	}
 	k := s.factorKeys(p)
 	word, err := s.factorStep(ctx, script, []string{k.factor, k.events, k.attempt, k.enrolment}, []audit.Event{ev},
-		e.ID, string(from), e.Sealed, early(at))
+		e.ID, string(from), e.Sealed, early(at), e.Vouched)
 	return word == "ok", err
 }
 

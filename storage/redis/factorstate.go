@@ -284,6 +284,8 @@ func (s *Store) settle(ctx context.Context, h hash) error {
 	case d.Enrolment:
 	case known.fields != nil:
 		c.fields, d.Restored = known.fields, true
+	case known.None && h.how == factor.Older: // what was put there is gone again, and nobody is locked out by it
+		c.fields, d.Restored = s.next(h, nil, 0), true
 	case h.how == factor.Gone:
 		c.fields = s.next(h, map[string]string{fieldLost: "1"}, 0)
 	default:

@@ -279,13 +279,10 @@ func TestAFactorThatWasTakenAwayIsNotLost(t *testing.T) {
 		}
 		s.doubted()
 		s.put("f:ana", older)
-		if got := s.stored("ana"); got.ID == "f-ana" {
-			t.Errorf("it is back: %+v", got)
+		if got := s.stored("ana"); !reflect.DeepEqual(got, factor.Stored{}) { // nor is anybody locked out by it
+			t.Errorf("it is back, or something stands for it: %+v", got)
 		}
-		if s.mu.Lock(); len(s.doubts) != 1 || s.doubts[0].How != factor.Older {
-			t.Errorf("told %+v", s.doubts)
-		}
-		s.mu.Unlock()
+		s.doubted(factor.Doubt{Person: "ana", How: factor.Older, Restored: true})
 		s.put("f:ana", nil)
 	}
 }
@@ -306,6 +303,52 @@ func TestALostFactorIsReplacedByAnother(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	fresh.doubted(factor.Doubt{Person: "ana", How: factor.Gone})
+}
+
+// TestNothingIsMadeBesideADoubtedFactor: an enrolment that was begun before does not settle what two administrators must, nor
+// a sign-in what an administrator must.
+func TestNothingIsMadeBesideADoubtedFactor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind    access.Method
+		vouched string
+		change  map[string]string // of the factor; nil: it is gone
+		made    bool
+	}{
+		"an app, by an administrator":               {access.TOTP, "", map[string]string{"seed": "mine"}, false},
+		"an app, by a sign-in":                      {access.TOTP, "sign-in", map[string]string{"seed": "mine"}, false},
+		"a key, by an administrator":                {access.WebAuthn, "", map[string]string{"seed": "mine"}, false},
+		"a key, by another":                         {access.WebAuthn, "key", map[string]string{"seed": "mine"}, false},
+		"an app for a lost one, by a sign-in":       {access.TOTP, "sign-in", nil, false},
+		"a key for a lost one, by a sign-in":        {access.WebAuthn, "sign-in", nil, false},
+		"a key for a lost one, by an administrator": {access.WebAuthn, "", nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := openVault(t, storagetest.StartRedis(t), nil)
+			v.make("ana")
+			e := factor.Enrolment{ID: "f2", Step: factor.Opened, Kind: c.kind, Sealed: "both", Link: "l2", Vouched: c.vouched}
+			v.must(v.Enrol(t.Context(), "ana", e, time.Hour, aStep("factor_link")))
+			known := v.logged()
+			v.put("f:ana", c.change)
+			fresh := openVault(t, v.server, known)
+			made, err := fresh.Confirm(t.Context(), "ana", e, factor.Opened, time.Now(), aStep("factor_set"))
+			v.must(err)
+			if got := fresh.stored("ana"); made != c.made || got.Doubted != (c.change != nil) || got.Lost != (c.change == nil && !c.made) || (len(got.Keys) > 0) != c.made {
+				t.Errorf("made %v, %+v", made, got)
+			}
+			if c.change == nil {
+				return
+			}
+			asked, err := fresh.AskReset(t.Context(), "ana", fresh.stored("ana").ID, "root", time.Now(), aStep("factor_asked"))
+			v.must(err)
+			gone, err := fresh.Remove(t.Context(), "ana", fresh.stored("ana").ID, "root", aStep("factor_reset"))
+			v.must(err)
+			if got := fresh.stored("ana"); !asked || !gone || got.Doubted {
+				t.Errorf("after two administrators: %v, %v, %+v", asked, gone, got)
+			}
+		})
+	}
 }
 
 // Marks of factors can be introduced, and keys replaced, as those of records.

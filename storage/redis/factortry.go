@@ -14,7 +14,7 @@ import (
 	"elevate/workflows/audit"
 )
 
-// settles are the steps after which what was lost or doubted is so no more.
+// settles are the steps after which what was lost or doubted is so no more. Nothing is made where there is something doubted.
 var settles = map[string]bool{"factor_confirm": true, "factor_key": true, "factor_remove": true}
 
 // factorRun takes a step of factors: it is tried on copies, what it would leave is marked, and that is written where nobody

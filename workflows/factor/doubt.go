@@ -46,7 +46,7 @@ func (d Doubt) Report(ctx context.Context, record func(context.Context, audit.Ev
 	if err != nil {
 		return fmt.Errorf("put on record that a factor was changed: %w", err)
 	}
-	n := Notice{Event: EventDoubted, ID: d.How, Person: d.Person, By: access.BySystem(), At: at, Waits: !d.Restored && !d.Enrolment}
+	n := Notice{Event: EventDoubted, ID: d.How, Person: d.Person, By: access.BySystem(), At: at, Waits: !d.Restored && !d.Enrolment, Enrolment: d.Enrolment}
 	if d.How == Gone && !d.Restored {
 		n = Notice{Event: EventLost, By: access.BySystem(), At: at.Truncate(time.Hour)}
 	}

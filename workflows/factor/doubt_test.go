@@ -56,13 +56,14 @@ func TestALostFactorNeedsAnAdministratorsWord(t *testing.T) {
 func TestAdministratorsAreToldOfALossOnce(t *testing.T) {
 	t.Parallel()
 	var events []audit.Event
-	told := map[string]int{}
+	told, enrolments := map[string]int{}, false
 	at := time.Date(2026, 3, 2, 12, 10, 0, 0, time.UTC)
 	report := func(d factor.Doubt) {
 		t.Helper()
 		err := d.Report(t.Context(), func(_ context.Context, e audit.Event) error { events = append(events, e); return nil },
 			func(_ context.Context, n factor.Notice) error {
 				told[n.Event+" "+string(n.Person)+" "+n.ID+" "+n.At.Format(time.TimeOnly)]++
+				enrolments = enrolments || n.Enrolment && n.Person == "root" && !n.Waits
 				return nil
 			}, at)
 		if err != nil {
@@ -74,11 +75,12 @@ func TestAdministratorsAreToldOfALossOnce(t *testing.T) {
 	}
 	report(factor.Doubt{Person: "ana", How: factor.Altered})
 	report(factor.Doubt{Person: "ben", How: factor.Older, Restored: true})
-	if len(events) != 5 || events[0].Kind != audit.Forged || events[3].Person != "ana" || events[3].Detail["how"] != "altered" {
+	report(factor.Doubt{Person: "root", How: factor.Altered, Enrolment: true})
+	if len(events) != 6 || events[0].Kind != audit.Forged || events[3].Person != "ana" || events[3].Detail["how"] != "altered" {
 		t.Errorf("on record: %+v", events)
 	}
 	// The outbox takes each of these once.
-	if len(told) != 3 || told["factor_lost   12:00:00"] != 3 || told["factor_doubted ana altered 12:10:00"] != 1 || told["factor_doubted ben older 12:10:00"] != 1 {
+	if len(told) != 4 || !enrolments || told["factor_lost   12:00:00"] != 3 || told["factor_doubted ana altered 12:10:00"] != 1 || told["factor_doubted ben older 12:10:00"] != 1 {
 		t.Errorf("told: %v", told)
 	}
 }

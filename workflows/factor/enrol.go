@@ -337,6 +337,14 @@ func (f *Factors) set(ctx context.Context, p access.PersonID, e Enrolment, from 
 	if err != nil {
 		return err
 	}
+	stored, err := f.stored(ctx, p)
+	if err != nil {
+		return err
+	}
+	if stored.Doubted { // the store makes none either
+		return &access.Refusal{Kind: access.ErrNotAllowed, Code: access.CodeFactorLocked, Text: fmt.Sprintf(
+			"The second factor of %s was changed in Elevate's store, and not by Elevate, so no other is taken yet. Two administrators reset it first with `/elevate mfa reset %s`; then %s begins anew.", p, p, p)}
+	}
 	n := Notice{Event: EventSet, ID: e.ID, Person: p, By: by}
 	ev := f.event(EventSet, by, p)
 	ev.Detail = map[string]string{"factor": e.ID, "vouched": e.Vouched, "method": string(access.TOTP)}

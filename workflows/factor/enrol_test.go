@@ -1,7 +1,9 @@
 package factor_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +128,76 @@ func TestAnAdministratorConfirmsAndNobodyElse(t *testing.T) {
 	}
 	w.refused("with a wrong code", w.Confirm(t.Context(), by("root"), "ben", wrongCode(w, roots)), access.CodeProofWrong)
 	w.must(w.Confirm(t.Context(), by("root"), "ben", w.code(roots)))
+}
+
+// grouped is a directory that asks others who administers. Its list of people leaves that out.
+type grouped struct {
+	*world
+	admins map[access.PersonID]bool
+	fails  map[access.PersonID]error
+}
+
+func (g grouped) Person(ctx context.Context, id access.PersonID) (access.Person, error) {
+	p, err := g.world.Person(ctx, id)
+	if g.admins[id] {
+		p.Groups = []string{"admins"}
+	}
+	return p, errors.Join(err, g.fails[id])
+}
+
+func (g grouped) Known(ctx context.Context, id access.PersonID) (access.Person, error) {
+	return g.world.Person(ctx, id)
+}
+
+func (g grouped) AllKnown(ctx context.Context) ([]access.Person, error) { return g.People(ctx) }
+
+func (w *world) grouped(admins ...access.PersonID) grouped {
+	g := grouped{world: w, admins: map[access.PersonID]bool{}, fails: map[access.PersonID]error{}}
+	for _, id := range admins {
+		g.admins[id] = true
+	}
+	w.Factors = w.with(func(c *factor.Config) {
+		c.Directory, c.Administrator = g, func(p access.Person) bool { return slices.Contains(p.Groups, "admins") }
+	})
+	return g
+}
+
+// A list of people may not say who administers: what it knows is too old, or their group is too large. No administrator
+// goes on without a factor because of that.
+func TestAnAdministratorWhomNoListNamesStillHasAFactor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.grouped("root", "toor")
+	w.enrolled("ben", "root", access.Secret{}) // a factor of somebody else's changes nothing
+	w.enrolled("root", "toor", access.Secret{})
+	w.named("ana", access.Secret{})
+	w.refused("confirming without a factor", w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}), access.CodeFactorMissing)
+	_, err := w.Reset(t.Context(), by("toor"), "ben", access.Secret{})
+	w.refused("resetting without a factor", err, access.CodeFactorMissing)
+	g.fails["root"] = errors.New("the provider is down")
+	w.refused("where nobody can tell", w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}), "factor_unavailable")
+	g.fails["root"] = access.ErrNotFound // left
+	delete(g.admins, "root")
+	w.must(w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}))
+}
+
+// What groups somebody is in matters to nobody who confirms or resets their factor: a provider that does not tell stops nothing.
+func TestWhoseGroupsNobodyTellsCanBeConfirmedAndReset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.grouped("root", "toor")
+	w.named("ana", access.Secret{})
+	g.fails["ana"] = errors.New("the provider is down")
+	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	g.fails["ana"] = &access.Refusal{Kind: access.ErrUnavailable, Code: "link_suspended"}
+	_, err := w.Reset(t.Context(), by("root"), "ana", access.Secret{})
+	w.refused("where nobody can tell whether an administrator has a factor", err, "link_suspended")
+	g.fails["ana"] = nil
+	roots := w.enrolled("root", "toor", access.Secret{})
+	g.fails["ana"] = errors.New("the provider is down")
+	_, err = w.Reset(t.Context(), by("root"), "ana", w.code(roots))
+	w.must(err)
+	w.refused("a stranger", w.Confirm(t.Context(), by("root"), "zoe", access.Secret{}), "unknown_person")
 }
 
 func TestASignInVouchesInAnAdministratorsPlace(t *testing.T) {

@@ -109,7 +109,7 @@ func (f *Factors) MatchKey(ctx context.Context, token, ticket access.Secret, ans
 	if e.Vouched == byFactor { // a code does not make what is stronger than a code
 		e.Vouched = ""
 	}
-	hidden.Key, e.Kind, e.Counter = &held{Key: key, Label: labelled(label)}, access.WebAuthn, int64(count)
+	hidden.Key, e.Kind, e.Counter = &held{Key: key, Label: labelled(label), Host: f.cfg.Party.Host()}, access.WebAuthn, int64(count)
 	if err := f.hide(p.ID, &e, hidden); err != nil {
 		return "", err
 	}

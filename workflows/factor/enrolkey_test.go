@@ -2,10 +2,13 @@ package factor_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"elevate/workflows/access"
 	"elevate/workflows/factor"
+	"elevate/workflows/passkey"
 	"elevate/workflows/passkey/passkeytest"
 )
 
@@ -121,6 +124,15 @@ func TestAKeyIsRemovedByItsNameWithAKey(t *testing.T) {
 	d := w.keyed("ana")
 	w.refused("what is not there", w.Remove(t.Context(), by("ana"), "key-2", access.Secret{}), "which_factor")
 	w.refused("an app that is not there", w.Remove(t.Context(), by("ana"), factor.App, access.Secret{}), "which_factor")
+	needs := access.AsksKey(w.Remove(t.Context(), by("ana"), "key-1", access.Secret{}))
+	for what, act := range map[string]access.Act{
+		"Security key key-1 (Blue key)": needs.Act, "All of their factors": {Verb: "reset", Subject: "ben f1"}, "": approving, "One that is gone already": {Verb: "remove", Subject: "f1"},
+	} {
+		token, _ := w.waiting("ana", act)
+		if page, err := w.Act(t.Context(), token); err != nil || page.What != what {
+			t.Errorf("the page says %q of %v, %v", page.What, act, err)
+		}
+	}
 	proof := w.signed("ana", d, w.Remove(t.Context(), by("ana"), "key-1", access.Secret{}))
 	_, err := w.Begin(t.Context(), by("ana"), proof)
 	w.refused("a signature under another act", err, "act_changed")
@@ -128,6 +140,52 @@ func TestAKeyIsRemovedByItsNameWithAKey(t *testing.T) {
 	if s, err := w.Status(t.Context(), "ana"); err != nil || len(s.Keys) > 0 {
 		t.Errorf("status: %+v, %v", s, err)
 	}
+}
+
+// Keys are for one host. Nobody is locked out for ever by another name of it, and nobody gets round a factor by it.
+func TestKeysForAnotherHostLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seed := w.enrolled("ben", "root", access.Secret{})
+	word := w.registers("ben", passkeytest.New(t, origin), w.code(seed), factor.Visit{})
+	_, err := w.Name(t.Context(), by("ben"), word)
+	w.must(err)
+	w.must(w.Confirm(t.Context(), by("root"), "ben", access.Secret{}))
+	for _, p := range []access.PersonID{"root", "toor", "ana"} {
+		w.keyed(p)
+	}
+	party, err := passkey.New("https://new.example.org", "Elevate")
+	w.must(err)
+	w.config.Party = party
+	w.Factors = w.with(func(*factor.Config) {})
+	w.pass(time.Minute)
+
+	_, err = w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.refused("keys alone", err, access.CodeFactorMissing)
+	if err == nil || !strings.Contains(err.Error(), "elevate.example.com") || !strings.Contains(err.Error(), "mfa reset") {
+		t.Errorf("told %v", err)
+	}
+	w.refused("an act", w.proves("ana", approving, access.Secret{}), access.CodeFactorMissing)
+	if _, err := w.Begin(t.Context(), by("ben"), access.Secret{}); !access.AsksProof(err) {
+		t.Errorf("an app beside keys, without its code: %v", err)
+	}
+	_, set := w.named("ben", w.code(seed))
+	if !set {
+		t.Error("the app's code did not vouch for another app")
+	}
+	for _, admin := range []access.PersonID{"root", "toor"} { // none of them has one that could prove anything
+		_, err := w.Reset(t.Context(), by(admin), "ana", access.Secret{})
+		w.must(err)
+	}
+	d := passkeytest.New(t, "https://new.example.org")
+	_, err = w.Name(t.Context(), by("ana"), w.registers("ana", d, access.Secret{}, signedIn))
+	w.must(err)
+	token, options := w.waiting("ana", approving)
+	w.must(w.proves("ana", approving, factor.Signed(token, d.Signs(t, options))))
+
+	w.enrolled("boss", "root", access.Secret{})
+	_, err = w.Reset(t.Context(), by("root"), "ana", access.Secret{}) // now that one administrator has a factor here
+	w.refused("an administrator whose keys are for the old host", err, access.CodeFactorMissing)
 }
 
 // Administrators with a key prove with it, and two of them take all of somebody's factors away.

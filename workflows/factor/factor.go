@@ -63,6 +63,8 @@ type Notice struct {
 	Key string `json:"key,omitempty"`
 	// Waits says that an administrator has to confirm, or a second one to ask too.
 	Waits bool `json:"waits,omitempty"`
+	// Enrolment says that it is of the making of a factor, or of an act that waits for a key: either has to begin anew.
+	Enrolment bool `json:"enrolment,omitempty"`
 }
 
 // Config is what Factors are made of.
@@ -339,16 +341,20 @@ func (f *Factors) refused(ctx context.Context, by access.Actor, stored Stored, v
 	return unavailable(fmt.Errorf("verdict %q of a factor in order", v))
 }
 
+// roll is a Directory that can also say who people are without their groups.
+type roll interface {
+	Known(ctx context.Context, id access.PersonID) (access.Person, error)
+	AllKnown(ctx context.Context) ([]access.Person, error)
+}
+
 // everybody is who there is, and who is known and may do nothing at present: what is theirs must open when they may again.
 func (f *Factors) everybody(ctx context.Context) ([]access.Person, error) {
 	people, err := f.cfg.Directory.People(ctx)
-	roll, ok := f.cfg.Directory.(interface {
-		AllKnown(ctx context.Context) ([]access.Person, error)
-	})
+	r, ok := f.cfg.Directory.(roll)
 	if err != nil || !ok {
 		return people, err
 	}
-	known, err := roll.AllKnown(ctx)
+	known, err := r.AllKnown(ctx)
 	for _, p := range known {
 		if !slices.ContainsFunc(people, func(q access.Person) bool { return q.ID == p.ID }) {
 			people = append(people, p)

@@ -206,6 +206,10 @@ func (d barring) Person(ctx context.Context, id access.PersonID) (access.Person,
 
 func (d barring) People(context.Context) ([]access.Person, error) { return nil, nil }
 
+func (d barring) Known(ctx context.Context, id access.PersonID) (access.Person, error) {
+	return d.world.Person(ctx, id)
+}
+
 func (d barring) AllKnown(ctx context.Context) ([]access.Person, error) { return d.world.People(ctx) }
 
 // TestWhoMayDoNothingKeepsTheirFactor, sealed anew with the others', and is told why nothing can be done with it.

@@ -34,6 +34,26 @@ func (f *Factors) Keys() *Keys {
 type held struct {
 	passkey.Key
 	Label string `json:"label,omitempty"`
+	Host  string `json:"host,omitempty"` // that it signs for; empty: from before that was kept
+}
+
+// elsewhere gives the host of somebody's keys where all of those are of another one than this; empty where one may be of
+// this, or they have none.
+func (f *Factors) elsewhere(ctx context.Context, p access.PersonID, stored Stored) (host string) {
+	for _, s := range stored.Keys {
+		h, err := f.openKey(ctx, p, s)
+		if err != nil || f.cfg.Party == nil || h.Host == "" || h.Host == f.cfg.Party.Host() {
+			return ""
+		}
+		host = h.Host
+	}
+	return host
+}
+
+// moved refuses whoever has keys for another host alone.
+func moved(host string) error {
+	return refusal(access.ErrNotAllowed, access.CodeFactorMissing,
+		"Your security keys are for %s, and Elevate has another address now, so none of them can sign here and nothing was done. Two administrators can reset them with `/elevate mfa reset`; then set up new ones.", host)
 }
 
 // waiting is what is kept, sealed, of an act that waits for a key.
@@ -69,6 +89,9 @@ func (k *Keys) Prove(ctx context.Context, by access.Actor, act access.Act, proof
 	}
 	if err := keyless(stored); err != nil {
 		return err
+	}
+	if host := k.f.elsewhere(ctx, by.Person, stored); host != "" {
+		return moved(host)
 	}
 	token, answer, _ := strings.Cut(proof.Reveal(), " ")
 	if answer == "" { // a code, at most
@@ -215,10 +238,12 @@ func (f *Factors) waits(ctx context.Context, p access.PersonID, id string) (wait
 
 // Waiting is an act that waits for a key, for the page that asks for it.
 type Waiting struct {
-	Act     access.Act
-	By      access.Actor
-	Record  *access.Record // what it is done to; nil where it is of no request
-	Errand  []byte
+	Act    access.Act
+	By     access.Actor
+	Record *access.Record // what it is done to; nil where it is of no request
+	Errand []byte
+	// What is taken away, in the words of its owner; empty where nothing is.
+	What    string
 	Person  access.Person // whose key is asked for
 	Options []byte        // for the browser: PublicKeyCredentialRequestOptionsJSON
 }
@@ -259,7 +284,30 @@ func (f *Factors) Act(ctx context.Context, token access.Secret) (Waiting, error)
 	if err != nil {
 		return Waiting{}, unavailable(err)
 	}
-	return Waiting{Act: w.Act, By: w.By, Record: w.Record, Errand: w.Errand, Person: person, Options: options}, nil
+	return Waiting{Act: w.Act, By: w.By, Record: w.Record, Errand: w.Errand, What: f.taken(ctx, w, stored), Person: person, Options: options}, nil
+}
+
+// taken says what an act takes away, as people know it.
+func (f *Factors) taken(ctx context.Context, w waiting, stored Stored) string {
+	switch {
+	case w.Act.Verb == "reset":
+		return "All of their factors"
+	case w.Act.Verb != "remove":
+		return ""
+	case w.Act.Subject == stored.ID:
+		return "Authenticator app"
+	}
+	for _, k := range stored.Keys {
+		if k.ID != w.Act.Subject {
+			continue
+		}
+		h, err := f.openKey(ctx, w.By.Person, k)
+		if err != nil || h.Label == "" {
+			return "Security key " + k.name()
+		}
+		return "Security key " + k.name() + " (" + h.Label + ")"
+	}
+	return "One that is gone already"
 }
 
 // keysOf opens those of a person's keys that are wanted.

@@ -72,9 +72,9 @@ func (s Stored) mark() string {
 }
 
 // self has somebody prove an act by the strongest that they have, and gives what vouches for it: whoever has a key needs
-// it, so that a code is no way round it.
+// it, so that a code is no way round it. Keys for another host sign nothing any more: then the app's code has to do.
 func (f *Factors) self(ctx context.Context, by access.Actor, stored Stored, act access.Act, proof access.Secret) (vouched string, err error) {
-	if len(stored.Keys) == 0 {
+	if len(stored.Keys) == 0 || stored.ID != "" && f.elsewhere(ctx, by.Person, stored) != "" {
 		return byFactor, f.Prove(ctx, by, act, proof)
 	}
 	keys := f.Keys()
@@ -162,47 +162,89 @@ func (f *Factors) administers(ctx context.Context, by access.Actor, whose access
 	if by.Person == whose {
 		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "own_factor", Text: "This is your own second factor, so another administrator has to do it."}
 	}
-	_, err = f.person(ctx, whose)
+	_, err = f.target(ctx, whose)
 	return err
+}
+
+// target finds whose factor it is. Nothing depends on their groups, so that nobody can tell them now is no matter.
+func (f *Factors) target(ctx context.Context, id access.PersonID) (access.Person, error) {
+	p, err := f.person(ctx, id)
+	if r, ok := f.cfg.Directory.(roll); ok && errors.Is(err, access.ErrUnavailable) {
+		p, err = r.Known(ctx, id)
+		return p, strange(id, err)
+	}
+	return p, err
 }
 
 func (f *Factors) person(ctx context.Context, id access.PersonID) (access.Person, error) {
 	p, err := f.cfg.Directory.Person(ctx, id)
-	switch {
-	case errors.Is(err, access.ErrNotFound):
-		return p, &access.Refusal{Kind: access.ErrNotFound, Code: "unknown_person",
-			Text: fmt.Sprintf("The directory knows nobody called %q. Write the person's id, as cards show it.", id)}
-	case err != nil:
-		return p, unavailable(err)
-	}
-	return p, nil
+	return p, strange(id, err)
 }
 
-// vouch has an administrator prove their own factor. The first ones of all have none to prove.
+// strange refuses whom the directory did not find.
+func strange(id access.PersonID, err error) error {
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		return &access.Refusal{Kind: access.ErrNotFound, Code: "unknown_person",
+			Text: fmt.Sprintf("The directory knows nobody called %q. Write the person's id, as cards show it.", id)}
+	case err != nil:
+		return unavailable(err)
+	}
+	return nil
+}
+
+// vouch has an administrator prove their own factor. The first ones of all have none to prove, and the first ones after
+// Elevate has moved to another host have none that could.
 func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, proof access.Secret) error {
 	stored, err := f.stored(ctx, by.Person)
 	if err != nil {
 		return err
 	}
-	if !stored.none() {
+	host := f.stranded(ctx, by.Person, stored)
+	if host == "" && !stored.none() {
 		_, err := f.self(ctx, by, stored, act, proof)
 		return err
 	}
-	people, err := f.cfg.Directory.People(ctx)
-	if err != nil {
-		return unavailable(err)
+	proven, err := f.proven(ctx)
+	switch {
+	case err != nil || !proven:
+		return err
+	case host != "":
+		return moved(host)
 	}
+	return f.usable(stored)
+}
+
+// stranded gives the host of somebody's keys where those are all they have, and none is of this one.
+func (f *Factors) stranded(ctx context.Context, p access.PersonID, stored Stored) (host string) {
+	if stored.ID != "" {
+		return ""
+	}
+	return f.elsewhere(ctx, p, stored)
+}
+
+// proven tells whether an administrator has a factor. Whoever has one is asked for by name: lists may leave groups out.
+func (f *Factors) proven(ctx context.Context) (bool, error) {
+	people, err := f.everybody(ctx)
+	if err != nil {
+		return false, unavailable(err)
+	}
+	var unsure error
 	for _, p := range people {
-		if !f.cfg.Administrator(p) {
-			continue
-		}
 		theirs, err := f.stored(ctx, p.ID)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if !theirs.none() {
-			return f.usable(stored)
+		if theirs.none() || f.stranded(ctx, p.ID, theirs) != "" {
+			continue
+		}
+		q, err := f.cfg.Directory.Person(ctx, p.ID)
+		switch {
+		case f.cfg.Administrator(p), err == nil && f.cfg.Administrator(q):
+			return true, nil
+		case err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, access.ErrNotAllowed): // those may do nothing now
+			unsure = unavailable(err)
 		}
 	}
-	return nil
+	return false, unsure
 }

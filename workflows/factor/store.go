@@ -111,7 +111,7 @@ type Store interface {
 	// Stray counts a wrong try at an enrolment, and forgets it after most of them: false then.
 	Stray(ctx context.Context, p access.PersonID, id string, most int, ev audit.Event) (left bool, err error)
 	// Confirm makes an app's factor of an enrolment that stands at from, in the place of any other, or one more key. Its
-	// Sealed is the seed or the key alone.
+	// Sealed is the seed or the key alone. False too beside what is doubted, and by a sign-in where one is lost.
 	Confirm(ctx context.Context, p access.PersonID, e Enrolment, from Step, at time.Time, ev audit.Event) (bool, error)
 
 	// Charge takes one try off those that are left, before it is looked at, so that no number of connections gets more.

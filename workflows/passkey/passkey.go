@@ -75,6 +75,9 @@ func New(publicURL, name string) (*Party, error) {
 	return &Party{made}, nil
 }
 
+// Host is the name that keys are bound to.
+func (p *Party) Host() string { return p.ceremonies.Config.RPID }
+
 // Register gives what a browser needs to make a key for a person (PublicKeyCredentialCreationOptionsJSON). Those that the
 // person has already make no second one.
 func (p *Party) Register(challenge []byte, who access.Person, has []Key) (options []byte, err error) {

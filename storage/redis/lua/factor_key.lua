@@ -1,12 +1,14 @@
 -- factor_key: makes a security key of an enrolment, beside what the person has.
 -- KEYS     1 factor (hash)   2 events (stream)   3 the attempt, remembered (string)   4 enrolment (hash)
 -- ARGV     1 how long to remember the attempt (ms)   2 event (JSON)   3 id   4 the step the enrolment must stand at
---          5 sealed key   6 now (Unix ms)
+--          5 sealed key   6 now (Unix ms)   7 what vouches for the enrolment
 -- Replies  ok · moved
 
 if redis.call('GET', KEYS[3]) then return 'ok' end
 local e = redis.call('HMGET', KEYS[4], 'id', 'step', 'counter')
 if e[1] ~= ARGV[3] or e[2] ~= ARGV[4] then return 'moved' end
+local f = redis.call('HMGET', KEYS[1], 'doubted', 'lost')
+if f[1] or f[2] and ARGV[7] == 'sign-in' then return 'moved' end -- two administrators have to reset it, or one has to confirm
 
 local number = redis.call('HINCRBY', KEYS[1], 'keys', 1)
 redis.call('DEL', KEYS[4])
