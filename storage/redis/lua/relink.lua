@@ -20,7 +20,7 @@ if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])
 else
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-  redis.call('HSET', KEYS[2], ARGV[6], ARGV[4])
+  if ARGV[6] ~= '' then redis.call('HSET', KEYS[2], ARGV[6], ARGV[4]) end
 end
 if ARGV[9] == '' then
   redis.call('HDEL', KEYS[5], ARGV[1])
