@@ -253,3 +253,39 @@ func TestALinkIsNewerThanTheOneThatWasRemoved(t *testing.T) {
 		})
 	}
 }
+
+// TestALinkThatIsPutBackKeepsItsToken: the provider has taken the one that came with the sign-in, and may withdraw everything
+// if it comes again. What was given last stays, whoever puts the link back.
+func TestALinkThatIsPutBackKeepsItsToken(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string]bool{"by the replica that made it": true, "by one that read it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storagetest.StartRedis(t)
+			made, read := openRegistry(t, server.URL(), t.TempDir()), openRegistry(t, server.URL(), t.TempDir())
+			ana, id := anaSignedIn()
+			id.Offline = true
+			made.must(made.Claim(t.Context(), inSlack("U1"), ana, id, "k1:first"))
+			read.link("U1")
+			next := access.Token{Chat: "slack", Account: "U1", Sealed: "k1:second", Groups: []string{"sre"}}
+			if kept, err := made.store.SwapToken(t.Context(), "k1:first", next); !kept || err != nil {
+				t.Fatalf("%v, %v", kept, err)
+			}
+			r := read
+			if there {
+				r = made
+			}
+			r.put("U1", "")
+			l := r.link("U1")
+			token, err := r.store.Token(t.Context(), "slack", "U1")
+			if l == nil || !l.Suspended.IsZero() || err != nil || token == nil || token.Sealed != "k1:second" {
+				t.Errorf("%+v, %+v, %v", l, token, err)
+			}
+			r.must(r.Suspend(t.Context(), *l, "it was withdrawn"))
+			r.put("U1", "")
+			if token, err := r.store.Token(t.Context(), "slack", "U1"); r.link("U1") == nil || token != nil || err != nil {
+				t.Errorf("a suspended one has %+v, %v", token, err)
+			}
+		})
+	}
+}

@@ -22,6 +22,9 @@ func (s *Store) linksKey() string    { return s.keys.of("links") + "links" }
 func (s *Store) tokensKey() string   { return s.keys.of("links") + "tokens" }
 func (s *Store) accountsKey() string { return s.keys.of("links") + "accounts" }
 
+// keepToken leaves the token of a link as it is.
+const keepToken = "="
+
 func linkField(chat, account string) string { return chat + " " + account }
 
 func personField(l *access.Link) string {
@@ -175,7 +178,8 @@ func (s *Store) Relink(ctx context.Context, before, after *access.Link, e audit.
 	return s.relink(ctx, at, was, before, after, e)
 }
 
-// ReplaceLink puts a link in the place of whatever lies there for an account, with its event.
+// ReplaceLink puts a link in the place of whatever lies there for an account, with its event. What the provider is asked by
+// stays as it lies where the link needs one and brings none: whoever puts it back cannot know the one that was given last.
 func (s *Store) ReplaceLink(ctx context.Context, after *access.Link, e audit.Event) error {
 	was, err := s.client.HGet(ctx, s.linksKey(), linkField(after.Chat, after.Account)).Result()
 	if err != nil && !errors.Is(err, goredis.Nil) {
@@ -199,6 +203,9 @@ func (s *Store) relink(ctx context.Context, at *access.Link, was string, before,
 		is = s.markDoc(markLink, doc)
 	}
 	token := []byte(nil)
+	if before == nil && after != nil && after.Identity != nil && after.Identity.Offline && after.Suspended.IsZero() {
+		token = []byte(keepToken)
+	}
 	if after != nil && after.Token != nil {
 		if token, err = s.markToken(after.Token); err != nil {
 			return err
