@@ -50,7 +50,7 @@ func directions() []direction {
 		{"bot/vouch", []string{"bot", "bot/page", "workflows/access", "workflows/factor"}},
 		{"bot/api", []string{"bot", "connectors", "workflows/..."}},
 		{"bot/page", nil},
-		{"bot/signin", []string{"bot/page", "workflows/access", "workflows/seal"}},
+		{"bot/signin", []string{"bot/page", "workflows", "workflows/access", "workflows/seal"}},
 		{"bot/linking", []string{"bot", "bot/page", "bot/signin", "workflows", "workflows/access"}},
 		{"bot/*", []string{"bot", "workflows", "workflows/access"}},
 		{"cmd/...", []string{"..."}},

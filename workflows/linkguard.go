@@ -28,8 +28,11 @@ const (
 type LinkVault interface {
 	LinkStore
 	Links(ctx context.Context) ([]access.Link, error)
-	// ReplaceLink puts a link, or nothing, in the place of whatever lies there for an account, with its event.
-	ReplaceLink(ctx context.Context, chat, account string, after *access.Link, e audit.Event) error
+	// KeptLink gives what is kept of a chat account: its link, or one without a person, of the version at which the link
+	// was taken away; nil for neither.
+	KeptLink(ctx context.Context, chat, account string) (*access.Link, error)
+	// ReplaceLink puts a link, or what is kept of one, in the place of whatever lies there for its account, with its event.
+	ReplaceLink(ctx context.Context, after *access.Link, e audit.Event) error
 }
 
 // LinkGuardConfig is what a LinkGuard is made of.
@@ -125,7 +128,7 @@ func (g *LinkGuard) of(chat, account string) knownLink {
 // Link gives the link of a chat account as it was written last.
 func (g *LinkGuard) Link(ctx context.Context, chat, account string) (*access.Link, error) {
 	known := g.of(chat, account) // from before it is read: another may write a later one in between
-	l, err := g.cfg.Store.Link(ctx, chat, account)
+	l, err := g.cfg.Store.KeptLink(ctx, chat, account)
 	switch {
 	case errors.Is(err, ErrForged) && known.version > 0:
 		return g.settle(ctx, chat, account, known, "altered")
@@ -135,10 +138,18 @@ func (g *LinkGuard) Link(ctx context.Context, chat, account string) (*access.Lin
 		return g.settle(ctx, chat, account, known, "gone")
 	case l != nil && l.Version < known.version:
 		return g.settle(ctx, chat, account, known, "older")
+	case l != nil && l.Person == "": // taken away, here or on another replica
+		g.note(chat, account, knownLink{version: l.Version, whole: true})
+		return nil, nil
 	case l != nil:
 		g.note(chat, account, knownLink{version: l.Version, link: l, whole: true})
 	}
 	return l, nil
+}
+
+// gone is what is kept of a link that was taken away: a replica that missed it would put the link back otherwise.
+func gone(chat, account string, version int64) *access.Link {
+	return &access.Link{Version: version, Chat: chat, Account: account}
 }
 
 // LinkOf gives the link of a person in a chat.
@@ -208,24 +219,51 @@ func (g *LinkGuard) Links(ctx context.Context) ([]access.Link, error) {
 
 // Relink replaces a link, also one that somebody else wrote where there was none to know of.
 func (g *LinkGuard) Relink(ctx context.Context, before, after *access.Link, e audit.Event) error {
-	err := g.relink(ctx, before, after, e)
-	at := after
-	if at == nil {
-		at = before
+	if after == nil {
+		return g.remove(ctx, before, e)
 	}
-	if version, parseErr := strconv.ParseInt(e.Detail["version"], 10, 64); err == nil && parseErr == nil {
-		g.note(at.Chat, at.Account, knownLink{version: version, link: after, whole: true})
+	replace := func() error { return g.cfg.Store.Relink(ctx, before, after, e) }
+	if before == nil {
+		kept, err := g.cfg.Store.KeptLink(ctx, after.Chat, after.Account)
+		switch {
+		case errors.Is(err, ErrForged):
+			replace = func() error { return g.cfg.Store.ReplaceLink(ctx, after, e) }
+		case err != nil:
+			return err
+		case kept != nil && kept.Person == "":
+			before = kept
+			g.note(kept.Chat, kept.Account, knownLink{version: kept.Version, whole: true})
+		}
+		e.Detail = maps.Clone(e.Detail)
+		g.above(after, e)
 	}
-	return err
+	if err := replace(); err != nil {
+		return err
+	}
+	noted := *after
+	noted.Token = nil // it is used by the time that the link is put back
+	g.note(after.Chat, after.Account, knownLink{version: after.Version, link: &noted, whole: true})
+	return nil
 }
 
-func (g *LinkGuard) relink(ctx context.Context, before, after *access.Link, e audit.Event) error {
-	if before == nil && after != nil {
-		if _, err := g.cfg.Store.Link(ctx, after.Chat, after.Account); errors.Is(err, ErrForged) {
-			return g.cfg.Store.ReplaceLink(ctx, after.Chat, after.Account, after, e)
-		}
+// above has a new link, and its event, be newer than the one that was taken away, also where clocks differ.
+func (g *LinkGuard) above(after *access.Link, e audit.Event) {
+	if last := g.of(after.Chat, after.Account).version; after.Version <= last {
+		after.Version = last + 1
+		e.Detail["version"] = strconv.FormatInt(after.Version, 10)
 	}
-	return g.cfg.Store.Relink(ctx, before, after, e)
+}
+
+func (g *LinkGuard) remove(ctx context.Context, before *access.Link, e audit.Event) error {
+	version, err := strconv.ParseInt(e.Detail["version"], 10, 64)
+	if err != nil {
+		return fmt.Errorf("version of the link that is taken away: %w", err)
+	}
+	if err := g.cfg.Store.Relink(ctx, before, gone(before.Chat, before.Account, version), e); err != nil {
+		return err
+	}
+	g.note(before.Chat, before.Account, knownLink{version: version, whole: true})
+	return nil
 }
 
 // settle puts what is known in the place of what is not believed, and gives it.
@@ -242,11 +280,11 @@ func (g *LinkGuard) settle(ctx context.Context, chat, account string, known know
 	}
 	about := after
 	if about == nil {
-		about = &access.Link{Chat: chat, Account: account}
+		about = gone(chat, account, known.version)
 	}
 	e := audit.Event{At: at, Kind: audit.Forged, Actor: access.BySystem(), Person: about.Person, Reason: "a link in the store is not what Elevate wrote last: somebody else has changed it, or the store went back",
 		Detail: map[string]string{"what": "link", "how": how, "chat": chat, "account": account, "restored": strconv.FormatBool(known.whole)}}
-	if err := g.cfg.Store.ReplaceLink(ctx, chat, account, after, e); err != nil {
+	if err := g.cfg.Store.ReplaceLink(ctx, about, e); err != nil {
 		return nil, fmt.Errorf("settle the link of %s account %q, which is %s: %w", chat, account, how, err)
 	}
 	if after != nil {

@@ -34,6 +34,7 @@ type away struct {
 	redis    *storagetest.Redis
 	replicas [2]*office
 	url      string
+	tokens   func(signin.TokenStore) signin.TokenStore // what lies between replicas and their store; nil: nothing
 
 	mu  sync.Mutex
 	now time.Time
@@ -118,7 +119,11 @@ func (w *away) replica(holder string, mux *http.ServeMux, keys ...seal.Key) *off
 		Issuer: w.provider.URL, ClientID: oidcfake.ClientID, ClientSecret: access.NewSecret(oidcfake.ClientSecret), PublicURL: w.url,
 		Scopes: []string{signin.OfflineAccess}, GroupsClaim: "groups", Box: box, Store: o.store, Now: w.clock, Logger: log, Timeout: 3 * time.Second,
 	}
-	o.claims, err = signin.NewClaims(signin.ClaimsConfig{Config: cfg, Tokens: o.store, Suspend: links.Suspend, Holder: holder})
+	tokens := signin.TokenStore(o.store)
+	if w.tokens != nil {
+		tokens = w.tokens(tokens)
+	}
+	o.claims, err = signin.NewClaims(signin.ClaimsConfig{Config: cfg, Tokens: tokens, Suspend: links.Suspend, Holder: holder})
 	must(err)
 	w.t.Cleanup(o.claims.Close)
 	o.people, err = directory.Open(directory.Config{People: written, Links: o.store, Ledger: links, Issuer: w.provider.URL, Now: w.clock,
@@ -355,6 +360,87 @@ func TestASignInThatTheProviderWithdrawsIsNobodys(t *testing.T) {
 	}
 	w.link()
 	w.is("after signing in again", 1, true)
+}
+
+// TestATokenThatCannotBeReadNamesTheWayOut: asking again in a minute would be no help, ever. Signing in is, at once, on every
+// replica; and the link is not touched, for the key may be put back.
+func TestATokenThatCannotBeReadNamesTheWayOut(t *testing.T) {
+	t.Parallel()
+	const words = "cannot be read, so nothing was done. ana can type `/elevate link` and sign in again."
+	w := setupAway(t, oidcfake.Faults{Refreshes: oidcfake.Refreshes{Rotates: true}})
+	w.link()
+	ctx, s := t.Context(), w.replicas[0].store
+	bare := w.replica("replica-2", http.NewServeMux(), sealKey("k3"))
+	link, err := s.Link(ctx, "slack", "U0ANA")
+	if err != nil || link == nil {
+		t.Fatalf("%+v, %v", link, err)
+	}
+	_, _, err = bare.claims.Groups(ctx, *link)
+	var r *access.Refusal
+	if !errors.As(err, &r) || r.Code != "claims_unreadable" || !strings.Contains(r.Text, words) {
+		t.Errorf("without its key, as if it were forged: %v", err)
+	}
+	w.is("with it", 1, true)
+	token, err := s.Token(ctx, "slack", "U0ANA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := token.Sealed
+	token.Sealed, token.At = "k1:AAAA", time.Time{}
+	if kept, err := s.SwapToken(ctx, was, *token); !kept || err != nil {
+		t.Fatalf("%v, %v", kept, err)
+	}
+	w.refused("one that does not open", "claims_unreadable", words)
+	w.link()
+	w.pass(time.Minute)
+	w.is("after signing in again", 1, true)
+}
+
+// queue has a replica wait for its turn, and sees how long it may ask then.
+type queue struct {
+	signin.TokenStore
+	mu           sync.Mutex
+	asked        int
+	began        time.Time     // the last time that the turn was asked for
+	first, swaps time.Duration // from then, how long the first question for the turn may take, and keeping the next token
+}
+
+func (q *queue) Hold(ctx context.Context, name, holder string, lease time.Duration) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked++
+	q.began = time.Now()
+	if end, ok := ctx.Deadline(); ok && q.asked == 1 {
+		q.first = end.Sub(q.began)
+	}
+	if q.asked <= 3 {
+		return false, nil
+	}
+	return q.TokenStore.Hold(ctx, name, holder, lease)
+}
+
+func (q *queue) SwapToken(ctx context.Context, was string, t access.Token) (bool, error) {
+	q.mu.Lock()
+	if end, ok := ctx.Deadline(); ok {
+		q.swaps = end.Sub(q.began)
+	}
+	q.mu.Unlock()
+	return q.TokenStore.SwapToken(ctx, was, t)
+}
+
+// TestWhoeverWaitsForTheTurnHasAllTheTimeToAsk: one who is cut off when the provider has answered loses the next token.
+func TestWhoeverWaitsForTheTurnHasAllTheTimeToAsk(t *testing.T) {
+	t.Parallel()
+	w := setupAway(t, oidcfake.Faults{Refreshes: oidcfake.Refreshes{Rotates: true}})
+	w.link()
+	q := &queue{}
+	w.tokens = func(s signin.TokenStore) signin.TokenStore { q.TokenStore = s; return q }
+	w.replicas[0] = w.replica("replica-2", http.NewServeMux(), sealKey("k1"))
+	w.pass(time.Minute)
+	w.is("after the wait", 0, true)
+	if q.asked != 4 || q.first == 0 || q.swaps < q.first {
+		t.Errorf("asked %d times for the turn; %v were left of %v", q.asked, q.swaps, q.first)
+	}
 }
 
 // TestWithoutARefreshTokenGroupsAgeAsBefore: they count for as long as the configuration says, and then not.

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/seal"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	claimsFresh = time.Minute
 	// askLease is for how long a replica that asks keeps the others from asking for the same person: longer than it may take.
 	askLease = time.Minute
-	// askedFor bounds one question, from the refresh token to its successor in the store.
+	// askedFor bounds one question, from the refresh token to its successor in the store, and as much the wait for the turn.
 	askedFor = 40 * time.Second
 	// waitFor is how long somebody who clicked waits for the answer. What it brings is kept for their next click.
 	waitFor = 5 * time.Second
@@ -96,6 +98,11 @@ func (c *Claims) Groups(ctx context.Context, l access.Link) (groups []string, ov
 	switch {
 	case errors.As(err, &refused):
 		return nil, false, err
+	case errors.Is(err, workflows.ErrForged), errors.Is(err, seal.ErrSealed): // it opens again where its key is put back
+		c.log.ErrorContext(ctx, "a refresh token cannot be read; put its key back among secrets.keys, or have the person type /elevate link",
+			"person", l.Person, "chat", l.Chat, "account", l.Account, "err", err)
+		return nil, false, &access.Refusal{Kind: access.ErrUnavailable, Code: "claims_unreadable", Err: err, Text: fmt.Sprintf(
+			"What Elevate asks the identity provider by for the groups of %s cannot be read, so nothing was done. %s can type `/elevate link` and sign in again.", l.Person, l.Person)}
 	case err != nil:
 		return nil, false, &access.Refusal{Kind: access.ErrUnavailable, Code: "claims_unavailable", Err: err,
 			Text: fmt.Sprintf("The identity provider could not be asked for the groups of %s, so nothing was done. Try again in a minute.", l.Person)}
@@ -161,15 +168,12 @@ func (c *Claims) inTurn(ctx context.Context, l access.Link) (*access.Token, erro
 		if err != nil {
 			return nil, err
 		}
-		t, err := c.cfg.Tokens.Token(ctx, l.Chat, l.Account) // after the lease was taken: no other changes it now
-		switch {
-		case err != nil:
-			return nil, err
-		case c.fresh(t):
-			return t, c.done(ctx, held, name, nil)
-		case held:
-			t, err = c.use(ctx, l, t)
-			return t, c.done(ctx, held, name, err)
+		if held {
+			return c.turned(ctx, l, name)
+		}
+		t, err := c.cfg.Tokens.Token(ctx, l.Chat, l.Account)
+		if err != nil || c.fresh(t) {
+			return t, err
 		}
 		wait := time.NewTimer(lookEvery)
 		select {
@@ -181,15 +185,21 @@ func (c *Claims) inTurn(ctx context.Context, l access.Link) (*access.Token, erro
 	}
 }
 
-// done gives the turn up.
-func (c *Claims) done(ctx context.Context, held bool, name string, err error) error {
-	if !held {
-		return err
+// turned asks in the turn that is held, and gives it up. However long that was waited for, there is all the time to ask: the
+// answer that is cut off holds the only token for the next question.
+func (c *Claims) turned(ctx context.Context, l access.Link, name string) (*access.Token, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askedFor)
+	defer cancel()
+	defer func() {
+		if err := c.cfg.Tokens.Drop(ctx, name, c.cfg.Holder); err != nil { // it ends by itself
+			c.log.Warn("the turn to ask the identity provider could not be given up", "turn", name, "err", err)
+		}
+	}()
+	t, err := c.cfg.Tokens.Token(ctx, l.Chat, l.Account) // no other changes it now
+	if err != nil || c.fresh(t) {
+		return t, err
 	}
-	if dropErr := c.cfg.Tokens.Drop(ctx, name, c.cfg.Holder); dropErr != nil { // it ends by itself
-		c.log.Warn("the turn to ask the identity provider could not be given up", "turn", name, "err", dropErr)
-	}
-	return err
+	return c.use(ctx, l, t)
 }
 
 // use asks the provider with a token, and keeps the next one and the answer.
@@ -198,7 +208,7 @@ func (c *Claims) use(ctx context.Context, l access.Link, t *access.Token) (*acce
 		return nil, c.suspend(ctx, l, "what Elevate asked the identity provider by is gone")
 	}
 	whose := bound(l.Person, *l.Identity)
-	token, err := c.open(ctx, l, t)
+	token, err := c.open(l, t)
 	if err != nil {
 		return nil, err
 	}
@@ -292,8 +302,9 @@ func (c *Claims) reseal(ctx context.Context, l access.Link) (done bool, err erro
 	if err != nil || t == nil || c.cfg.Box.Current(t.Sealed) {
 		return true, err
 	}
-	token, err := c.open(ctx, l, t)
+	token, err := c.open(l, t)
 	if err != nil {
+		c.log.ErrorContext(ctx, "a refresh token cannot be sealed anew; put its key back among secrets.keys, or have the person type /elevate link", "person", l.Person, "err", err)
 		return false, nil
 	}
 	was := t.Sealed
@@ -302,12 +313,12 @@ func (c *Claims) reseal(ctx context.Context, l access.Link) (done bool, err erro
 }
 
 // open gives the token itself.
-func (c *Claims) open(ctx context.Context, l access.Link, t *access.Token) (access.Secret, error) {
+func (c *Claims) open(l access.Link, t *access.Token) (access.Secret, error) {
 	token, err := c.cfg.Box.Open(t.Sealed, bound(l.Person, *l.Identity)...)
 	if err != nil {
-		c.log.ErrorContext(ctx, "a refresh token does not open; put its key back among secrets.keys, or have the person type /elevate link", "person", l.Person, "err", err)
+		return token, fmt.Errorf("open the refresh token of %s: %w", l.Person, err)
 	}
-	return token, err
+	return token, nil
 }
 
 func turn(l access.Link) string { return "claims:" + l.Chat + ":" + l.Account }

@@ -167,7 +167,7 @@ func TestALostLinkIsMadeAnewBySigningIn(t *testing.T) {
 	t.Parallel()
 	server := storagetest.StartRedis(t)
 	r := openRegistry(t, server.URL(), t.TempDir())
-	ana, id := access.Person{ID: "ana"}, access.Identity{Issuer: "https://login.example.com", Subject: "00u-ana", At: time.Now()}
+	ana, id := anaSignedIn()
 	r.must(r.Claim(t.Context(), inSlack("U1"), ana, id, ""))
 	logs := r.logged()
 	r.must(r.store.Client().FlushAll(t.Context()).Err())
@@ -187,5 +187,105 @@ func TestALostLinkIsMadeAnewBySigningIn(t *testing.T) {
 	fresh.must(fresh.Claim(t.Context(), inSlack("U2"), access.Person{ID: "ben"}, access.Identity{Issuer: "https://login.example.com", Subject: "00u-ben", At: time.Now()}, ""))
 	if l := fresh.link("U2"); l == nil || l.Person != "ben" {
 		t.Errorf("%+v", l)
+	}
+}
+
+func anaSignedIn() (access.Person, access.Identity) {
+	return access.Person{ID: "ana"}, access.Identity{Issuer: "https://login.example.com", Subject: "00u-ana", At: time.Now()}
+}
+
+// TestALinkThatIsRemovedIsGoneOnEveryReplica: one that has seen it does not put it back, also when the keys were replaced.
+func TestALinkThatIsRemovedIsGoneOnEveryReplica(t *testing.T) {
+	t.Parallel()
+	server := storagetest.StartRedis(t)
+	a, b := openRegistry(t, server.URL(), t.TempDir()), openRegistry(t, server.URL(), t.TempDir())
+	ana, id := anaSignedIn()
+	a.must(a.Claim(t.Context(), inSlack("U1"), ana, id, ""))
+	if l := b.link("U1"); l == nil || l.Person != "ana" {
+		t.Fatalf("%+v", l)
+	}
+	_, err := a.Remove(t.Context(), access.Actor{Person: "ana", Via: "slack"}, "ana")
+	a.must(err)
+	for name, r := range map[string]*registry{"where it was removed": a, "where it was known": b, "where it was not": openRegistry(t, server.URL(), t.TempDir())} {
+		all, err := r.guard.Links(t.Context())
+		if l := r.link("U1"); l != nil || len(all) != 0 || err != nil {
+			t.Errorf("%s: %+v, %+v, %v", name, l, all, err)
+		}
+		if l, err := r.guard.LinkOf(t.Context(), "ana", "slack"); l != nil || err != nil || r.found != 0 {
+			t.Errorf("%s: %+v, %v, and %d found", name, l, err, r.found)
+		}
+	}
+	both := open(t, redis.Config{URL: server.URL(), Shards: 1, Marks: marks(t, "k2", "k1")})
+	a.must(both.Remark(t.Context()))
+	after := open(t, redis.Config{URL: server.URL(), Shards: 1, Marks: marks(t, "k2")})
+	if kept, err := after.KeptLink(t.Context(), "slack", "U1"); err != nil || kept == nil || kept.Person != "" {
+		t.Errorf("with the new key: %+v, %v", kept, err)
+	}
+}
+
+// TestALinkIsNewerThanTheOneThatWasRemoved, also where the clock of whoever makes it is behind: others would not believe it.
+func TestALinkIsNewerThanTheOneThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]bool{"as the store has it": false, "as the log has it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storagetest.StartRedis(t)
+			r := openRegistry(t, server.URL(), t.TempDir())
+			ana, id := anaSignedIn()
+			r.must(r.Claim(t.Context(), inSlack("U1"), ana, id, ""))
+			_, err := r.Remove(t.Context(), access.Actor{Person: "ana", Via: "slack"}, "ana")
+			r.must(err)
+			logs := t.TempDir()
+			if lost {
+				logs = r.logged()
+				r.put("U1", "")
+			}
+			late := openRegistry(t, server.URL(), logs)
+			behind, err := workflows.NewLinks(workflows.LinkConfig{Store: late.guard, Written: nothingWritten{}, Chats: []string{"slack"},
+				Administrator: func(context.Context, access.PersonID) (bool, error) { return true, nil }, Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+			r.must(err)
+			r.must(behind.Claim(t.Context(), inSlack("U1"), access.Person{ID: "ben"}, access.Identity{Issuer: id.Issuer, Subject: "00u-ben", At: time.Now()}, ""))
+			for name, r := range map[string]*registry{"where the other was removed": r, "where it was made": late, "after a restart": openRegistry(t, server.URL(), late.logged())} {
+				if l := r.link("U1"); l == nil || l.Person != "ben" || r.found != 0 {
+					t.Errorf("%s: %+v, and %d found", name, l, r.found)
+				}
+			}
+		})
+	}
+}
+
+// TestALinkThatIsPutBackKeepsItsToken: the provider has taken the one that came with the sign-in, and may withdraw everything
+// if it comes again. What was given last stays, whoever puts the link back.
+func TestALinkThatIsPutBackKeepsItsToken(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string]bool{"by the replica that made it": true, "by one that read it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storagetest.StartRedis(t)
+			made, read := openRegistry(t, server.URL(), t.TempDir()), openRegistry(t, server.URL(), t.TempDir())
+			ana, id := anaSignedIn()
+			id.Offline = true
+			made.must(made.Claim(t.Context(), inSlack("U1"), ana, id, "k1:first"))
+			read.link("U1")
+			next := access.Token{Chat: "slack", Account: "U1", Sealed: "k1:second", Groups: []string{"sre"}}
+			if kept, err := made.store.SwapToken(t.Context(), "k1:first", next); !kept || err != nil {
+				t.Fatalf("%v, %v", kept, err)
+			}
+			r := read
+			if there {
+				r = made
+			}
+			r.put("U1", "")
+			l := r.link("U1")
+			token, err := r.store.Token(t.Context(), "slack", "U1")
+			if l == nil || !l.Suspended.IsZero() || err != nil || token == nil || token.Sealed != "k1:second" {
+				t.Errorf("%+v, %+v, %v", l, token, err)
+			}
+			r.must(r.Suspend(t.Context(), *l, "it was withdrawn"))
+			r.put("U1", "")
+			if token, err := r.store.Token(t.Context(), "slack", "U1"); r.link("U1") == nil || token != nil || err != nil {
+				t.Errorf("a suspended one has %+v, %v", token, err)
+			}
+		})
 	}
 }

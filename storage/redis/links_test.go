@@ -79,9 +79,18 @@ func TestLinksAreReplacedWhereNobodyChangedThem(t *testing.T) {
 		if l, err := s.Link(ctx, "slack", "U2"); l != nil || err != nil {
 			t.Errorf("U2 still is %+v, %v", l, err)
 		}
+		gone := &access.Link{Version: 7, Chat: "slack", Account: "U1"}
+		relink(linkTo("U1", "cleo"), gone, nil)
+		all, err = s.Links(ctx)
+		l, linkErr := s.Link(ctx, "slack", "U1")
+		if kept, keptErr := s.KeptLink(ctx, "slack", "U1"); l != nil || len(all) != 0 || kept == nil || kept.Version != 7 || errors.Join(err, linkErr, keptErr) != nil {
+			t.Errorf("taken away: %+v, %+v, %+v, %v, %v, %v", l, all, kept, err, linkErr, keptErr)
+		}
+		relink(nil, linkTo("U3", "cleo"), nil) // she has no other any more
+		relink(nil, linkTo("U1", "ana"), nil)
 		events, err := s.Undrained(ctx, 100)
-		if err != nil || len(events) != 5 {
-			t.Errorf("%d events for 5 changes, %v", len(events), err)
+		if err != nil || len(events) != 8 {
+			t.Errorf("%d events for 8 changes, %v", len(events), err)
 		}
 	})
 }

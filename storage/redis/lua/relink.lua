@@ -4,7 +4,7 @@
 --          4 the attempt, remembered (string)   5 tokens (hash: "chat account" → JSON)
 -- ARGV     1 "chat account"   2 the link as it was, or nothing   3 the link as it is to be, or nothing   4 account
 --          5 "person chat" as it was, or nothing   6 "person chat" as it is to be, or nothing   7 event (JSON)
---          8 how long to remember the attempt (ms)   9 the token that goes with the link, or nothing
+--          8 how long to remember the attempt (ms)   9 the token that goes with the link, or nothing, or = to keep it
 -- Replies  ok · moved (another changed it) · taken (the person has another account there)
 
 if redis.call('EXISTS', KEYS[4]) == 1 then return 'ok' end
@@ -20,11 +20,11 @@ if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])
 else
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-  redis.call('HSET', KEYS[2], ARGV[6], ARGV[4])
+  if ARGV[6] ~= '' then redis.call('HSET', KEYS[2], ARGV[6], ARGV[4]) end
 end
 if ARGV[9] == '' then
   redis.call('HDEL', KEYS[5], ARGV[1])
-else
+elseif ARGV[9] ~= '=' then
   redis.call('HSET', KEYS[5], ARGV[1], ARGV[9])
 end
 redis.call('XADD', KEYS[3], '*', 'e', ARGV[7])
