@@ -52,15 +52,15 @@ func TestTheManagerDecides(t *testing.T) {
 func TestItIsKnownWhichRulesAreTrueForWantOfAManager(t *testing.T) {
 	t.Parallel()
 	for by, tests := range map[string]bool{
-		`person.id == requester.manager`:                                                          false,
-		`person.id == requester.manager || "dba" in person.groups`:                                false,
-		`!(person.id != requester.manager && !("dba" in person.groups))`:                          false,
-		`[requester].exists(r, r.manager == person.id) || "dba" in person.groups`:                 false,
-		`has(requester.manager) ? person.id == requester.manager : "dba" in person.groups`:        true,
-		`!has(requester.manager) && "dba" in person.groups`:                                       true,
-		`[requester].exists(r, !has(r.manager)) && "dba" in person.groups`:                        true,
+		`person.id == requester.manager`:                                                           false,
+		`person.id == requester.manager || "dba" in person.groups`:                                 false,
+		`!(person.id != requester.manager && !("dba" in person.groups))`:                           false,
+		`[requester].exists(r, r.manager == person.id) || "dba" in person.groups`:                  false,
+		`has(requester.manager) ? person.id == requester.manager : "dba" in person.groups`:         true,
+		`!has(requester.manager) && "dba" in person.groups`:                                        true,
+		`[requester].exists(r, !has(r.manager)) && "dba" in person.groups`:                         true,
 		`(person.id == "x" ? person : requester).?manager.orValue("") == "" && person.id != "ana"`: true,
-		`requester.?manager.hasValue() ? person.id == requester.manager : "dba" in person.groups`: true,
+		`requester.?manager.hasValue() ? person.id == requester.manager : "dba" in person.groups`:  true,
 	} {
 		p := compiled(t, with(func(r *Rule) { r.Approve = []Approval{{By: by}} }))
 		if !p.AsksManager(0) || p.TestsManager(0) != tests || p.TestsManager(1) {
