@@ -224,6 +224,9 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 		return &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_yours",
 			Text: fmt.Sprintf("Only %s can extend request %s.", rec.Person, rec.ID)}
 	}
+	if _, err := s.person(ctx, id); err != nil { // whoever asked for another may be barred since
+		return asRefusal(err)
+	}
 	if rec.Bundle != "" {
 		return &access.Refusal{Kind: access.ErrConflict, Code: "part_of_bundle",
 			Text: fmt.Sprintf("Request %s is a part of %s, and ends with it. Use `/elevate extend %s` for the whole.", rec.ID, rec.Bundle, rec.Bundle)}

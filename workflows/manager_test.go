@@ -49,7 +49,8 @@ func (d *managed) change(how func()) {
 	how()
 }
 
-// newManaged is a world in which the manager decides on db-admin, and the manager or a lead on web-admin. Lea manages Ana.
+// newManaged is a world in which the manager decides on db-admin, the manager or Leo on web-admin, and Leo in place of a
+// manager on db-owner. Lea manages Ana.
 func newManaged(t *testing.T) (*world, *managed) {
 	t.Helper()
 	d := &managed{managers: map[access.PersonID]access.PersonID{"ana": "lea"}, barred: map[access.PersonID]bool{}}
@@ -57,9 +58,11 @@ func newManaged(t *testing.T) (*world, *managed) {
 		d.people = cfg.Directory.(*people)
 		rule := policy.Rule{Name: "managed", Match: `role.connector == "db"`, Eligible: `"sre" in person.groups || "leads" in person.groups`,
 			Duration: policy.Duration{Max: time.Hour}, Approve: []policy.Approval{{By: `person.id == requester.manager`}}}
-		either := rule
+		either, instead := rule, rule
 		either.Name, either.Match, either.Approve = "either", "true", []policy.Approval{{By: `person.id == requester.manager || person.id == "leo"`}}
-		set, problems := policy.Compile([]policy.Rule{rule, either}, cfg.Roles)
+		instead.Name, instead.Match = "instead", `role.id == "db-owner"`
+		instead.Approve = []policy.Approval{{By: `has(requester.manager) ? person.id == requester.manager : person.id == "leo"`}}
+		set, problems := policy.Compile([]policy.Rule{instead, rule, either}, cfg.Roles)
 		if set == nil {
 			t.Fatal(problems)
 		}
@@ -127,6 +130,47 @@ func TestOthersDecideWhereTheRuleLetsThem(t *testing.T) {
 	d.change(func() { d.down = errors.New("503") })
 	refusedAs(t, w.decide("lea", rec.ID, access.Approve), access.ErrUnavailable, "directory_unavailable")
 	w.approve("leo", rec.ID)
+}
+
+// TestNobodyDecidesInPlaceOfAManagerWhomNobodyCouldAskFor: that there is none must be known, and not only not be told.
+func TestNobodyDecidesInPlaceOfAManagerWhomNobodyCouldAskFor(t *testing.T) {
+	t.Parallel()
+	w, d := newManaged(t)
+	managed, alone := w.submit("ana", "db-owner"), w.submit("ben", "db-owner")
+	refusedAs(t, w.decide("leo", managed.ID, access.Approve), access.ErrNotAllowed, "not_approver")
+	d.change(func() { d.down, d.managers = errors.New("503"), nil })
+	for _, rec := range []*access.Record{managed, alone} {
+		refusedAs(t, w.decide("leo", rec.ID, access.Approve), access.ErrUnavailable, "directory_unavailable", "Try again in a minute")
+		if able, err := w.service.Approvers(t.Context(), rec); !errors.Is(err, access.ErrUnavailable) {
+			t.Errorf("%v are asked, %v", able, err)
+		}
+	}
+	d.change(func() { d.down, d.managers = nil, map[access.PersonID]access.PersonID{"ana": "lea"} })
+	refusedAs(t, w.decide("leo", managed.ID, access.Approve), access.ErrNotAllowed, "not_approver")
+	w.approve("lea", managed.ID)
+	w.approve("leo", alone.ID)
+}
+
+// TestWhoIsBarredExtendsNothing, not even what others hold because they asked.
+func TestWhoIsBarredExtendsNothing(t *testing.T) {
+	t.Parallel()
+	w, d := newManaged(t)
+	rec, err := w.service.Submit(t.Context(), by("ana"), workflows.Ask{Role: "db-admin", For: "ben", Duration: 30 * time.Minute, Justification: "INC-4711 fix replication"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.approve("lea", rec.ID)
+	w.run()
+	ends := w.reaches(rec.ID, access.Active).EndsAt
+	d.change(func() { d.barred["ana"] = true })
+	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 10*time.Minute, access.Secret{})
+	refusedAs(t, err, access.ErrNotAllowed, "account_disabled", "ana can do nothing here")
+	if may := w.service.Allowed(t.Context(), "ana", rec); may.Extend {
+		t.Error("she is offered to")
+	}
+	if rec, err = w.service.Extend(t.Context(), by("ben"), rec.ID, 10*time.Minute, access.Secret{}); err != nil || !rec.EndsAt.Equal(ends.Add(10*time.Minute)) {
+		t.Errorf("who holds it: %v", err)
+	}
 }
 
 // TestWhoIsBarredGetsNothingThatWasApproved, and the record says why.

@@ -233,15 +233,9 @@ func (s *session) account(ctx context.Context, id string) (access.User, error) {
 }
 
 func (s *session) accounts(ctx context.Context, ids []string) ([]access.User, error) {
-	list := s.users
 	filter := "id in ('" + strings.Join(ids, "','") + "')"
-	values, err := pages(func(next string) (page[models.Userable], error) {
-		if next != "" {
-			return list.WithUrl(next).Get(ctx, nil)
-		}
-		return list.Get(ctx, &users.UsersRequestBuilderGetRequestConfiguration{
-			QueryParameters: &users.UsersRequestBuilderGetQueryParameters{Select: userProperties(), Filter: &filter}})
-	})
+	values, err := listed(ctx, s.users, &users.UsersRequestBuilderGetRequestConfiguration{
+		QueryParameters: &users.UsersRequestBuilderGetQueryParameters{Select: userProperties(), Filter: &filter}})
 	if err != nil {
 		return nil, err
 	}

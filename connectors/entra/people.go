@@ -2,9 +2,7 @@ package entra
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/microsoftgraph/msgraph-sdk-go/users"
 
@@ -15,9 +13,8 @@ import (
 func (s *session) person(ctx context.Context, id string) error {
 	user, err := s.users.ByUserId(id).Get(ctx, &users.UserItemRequestBuilderGetRequestConfiguration{
 		QueryParameters: &users.UserItemRequestBuilderGetQueryParameters{Select: []string{"id", "accountEnabled"}}})
-	var a *answer
 	switch {
-	case errors.As(err, &a) && a.status == http.StatusNotFound:
+	case missing(err):
 		return refuse(connectors.NotFound, "the tenant has no user with object ID %s; correct the person's account in the directory", id)
 	case err != nil:
 		return fmt.Errorf("look the user up: %w", err)
@@ -33,9 +30,8 @@ func (s *session) person(ctx context.Context, id string) error {
 // signOut ends all sign-ins of a user. Entra does not say how many there were; they count as one.
 func (s *session) signOut(ctx context.Context, id string) (int, error) {
 	_, err := s.users.ByUserId(id).RevokeSignInSessions().PostAsRevokeSignInSessionsPostResponse(ctx, nil)
-	var a *answer
 	switch {
-	case errors.As(err, &a) && a.status == http.StatusNotFound:
+	case missing(err):
 		return 0, nil // the user is gone, and the sign-ins with it
 	case err != nil:
 		return 0, fmt.Errorf("the role is gone, but not the sign-ins: %w", err)

@@ -115,8 +115,7 @@ func (s *session) add(ctx context.Context, group, principal string) (bool, error
 // drop takes somebody out. Who is no member has left already.
 func (s *session) drop(ctx context.Context, group, principal string) error {
 	err := s.groups.ByGroupId(group).Members().ByDirectoryObjectId(principal).Ref().Delete(ctx, nil)
-	var a *answer
-	if errors.As(err, &a) && a.status == http.StatusNotFound {
+	if missing(err) {
 		return nil
 	}
 	return err

@@ -2,13 +2,16 @@ package directory
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"sync"
 	"time"
 )
 
-// askTime bounds one question to somebody outside.
-const askTime = 5 * time.Second
+// AskTime bounds one question to somebody outside.
+const AskTime = 5 * time.Second
 
 // kept holds answers for a while. Those who want the same answer at once wait for one question; failures are not held.
 type kept[V any] struct {
@@ -36,7 +39,8 @@ func keep[V any](fresh time.Duration, most int, now func() time.Time) *kept[V] {
 	return &kept[V]{fresh: fresh, most: most, now: now, answers: map[string]answer[V]{}, asking: map[string]*question[V]{}}
 }
 
-// get gives the answer to a question, asked now or not long ago.
+// get gives the answer to a question, asked now or not long ago. It waits no longer than its caller does; the question goes
+// on for those who want the same answer, and for what it has begun.
 func (k *kept[V]) get(ctx context.Context, key string, ask func(ctx context.Context) (V, error)) (V, error) {
 	k.mu.Lock()
 	asked := k.now()
@@ -44,33 +48,51 @@ func (k *kept[V]) get(ctx context.Context, key string, ask func(ctx context.Cont
 		k.mu.Unlock()
 		return a.value, nil
 	}
-	if q, running := k.asking[key]; running {
-		k.mu.Unlock()
-		select {
-		case <-q.done:
-			return q.value, q.err
-		case <-ctx.Done():
-			var none V
-			return none, ctx.Err()
-		}
+	q, running := k.asking[key]
+	if !running {
+		q = &question[V]{done: make(chan struct{})}
+		k.asking[key] = q
+		go k.put(context.WithoutCancel(ctx), q, key, asked, ask)
 	}
-	q := &question[V]{done: make(chan struct{})}
-	k.asking[key] = q
 	k.mu.Unlock()
+	select {
+	case <-q.done:
+		return q.value, q.err
+	case <-ctx.Done():
+		var none V
+		return none, ctx.Err()
+	}
+}
 
-	// Whoever asks may hang up; those who wait for the same answer have not.
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+// put puts a question and holds its answer.
+func (k *kept[V]) put(ctx context.Context, q *question[V], key string, asked time.Time, ask func(ctx context.Context) (V, error)) {
+	ctx, cancel := context.WithTimeout(ctx, AskTime)
 	defer cancel()
-	q.value, q.err = ask(asking)
+	q.err = errUnanswered
+	defer func() {
+		if p := recover(); p != nil {
+			q.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.asking, key)
+		if q.err == nil {
+			k.hold(key, answer[V]{q.value, asked.Add(k.fresh)})
+		}
+		close(q.done)
+	}()
+	q.value, q.err = ask(ctx)
+}
 
+// errUnanswered is the failure of a question that came back without an answer.
+var errUnanswered = errors.New("the question was given up")
+
+// held is an answer that is there already.
+func (k *kept[V]) held(key string) (V, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.asking, key)
-	close(q.done)
-	if q.err == nil {
-		k.hold(key, answer[V]{q.value, asked.Add(k.fresh)})
-	}
-	return q.value, q.err
+	a, ok := k.answers[key]
+	return a.value, ok && k.now().Before(a.until)
 }
 
 func (k *kept[V]) hold(key string, a answer[V]) {

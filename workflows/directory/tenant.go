@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,8 +36,10 @@ const (
 	MostListed = 5000
 	// namesFresh is how long a name is shown without asking again. Nothing is decided by it.
 	namesFresh = time.Hour
-	// nameTime bounds the wait for a name, which an ending would wait for, too.
+	// nameTime bounds the wait for a name, which an ending would wait for, too. A card has many: after one that could not be
+	// had, those that are not known are done without for namesOff.
 	nameTime = 2 * time.Second
+	namesOff = 10 * time.Second
 	// groupsAtOnce is how many groups are listed at the same time.
 	groupsAtOnce = 4
 )
@@ -50,6 +53,9 @@ type tenant struct {
 	members  *kept[map[string]access.User] // by group; nil where there are too many
 	managers *kept[string]
 	names    *kept[access.User]
+
+	mu       sync.Mutex
+	nameless time.Time // until when nobody waits for names
 }
 
 func newTenant(cfg Config) *tenant {
@@ -160,19 +166,43 @@ func (t *tenant) comer(ctx context.Context, id string) (access.Person, error) {
 		return p, err
 	case !errors.As(err, &refused):
 		t.log.WarnContext(ctx, "Entra could not be asked about an account", "account", id, "err", err)
+		t.doWithout(ctx, err) // they have waited once
 	}
 	return t.named(ctx, id), nil
 }
 
 // named is somebody who is in the tenant alone with their name, or with their id where that cannot be had soon.
 func (t *tenant) named(ctx context.Context, id string) access.Person {
-	ctx, cancel := context.WithTimeout(ctx, nameTime)
-	defer cancel()
-	u, err := t.names.get(ctx, id, func(ctx context.Context) (access.User, error) { return t.user(ctx, id) })
-	if err != nil {
+	u, known := t.names.held(id)
+	if !known && t.tellsNames() {
+		waiting, cancel := context.WithTimeout(ctx, nameTime)
+		defer cancel()
+		var err error
+		u, err = t.names.get(waiting, id, func(ctx context.Context) (access.User, error) { return t.user(ctx, id) })
+		t.doWithout(ctx, err)
+		known = err == nil
+	}
+	if !known {
 		return access.Person{ID: access.PersonID(id), Kind: access.Human}
 	}
 	return person(u)
+}
+
+// doWithout makes nobody wait for names for a while after a failure. That somebody is not there is none, nor that whoever
+// asked hung up.
+func (t *tenant) doWithout(ctx context.Context, err error) {
+	if err == nil || errors.Is(err, access.ErrNotFound) || ctx.Err() != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.nameless = t.cfg.Now().Add(namesOff)
+}
+
+func (t *tenant) tellsNames() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.cfg.Now().Before(t.nameless)
 }
 
 // all are the people who may act now: those of the file whose accounts are in order, and those whom a group admits. Who is
@@ -342,7 +372,7 @@ func (l *Live) manages(ctx context.Context, of access.Person, manager string) (a
 			name = cmp.Or(called(u), manager)
 		}
 		return "", unmanaged("The manager of %s in Entra is %s, who is nobody in Elevate's directory. An administrator can add them.", who(of), name)
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && errors.Is(err, access.ErrNotAllowed):
 		return "", unmanaged("The manager of %s cannot decide. %s", who(of), refused.Text)
 	case err != nil:
 		return "", err

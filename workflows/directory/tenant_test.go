@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"elevate/workflows"
@@ -30,7 +32,8 @@ type entra struct {
 	managers map[string]string
 	asked    map[string]int
 	down     bool
-	most     int // members that are listed; zero: as many as are wanted
+	most     int                                        // members that are listed; zero: as many as are wanted
+	slow     func(ctx context.Context, id string) error // before it answers for a user; nil: at once
 }
 
 func (e *entra) ask(what string) error {
@@ -41,12 +44,24 @@ func (e *entra) ask(what string) error {
 	return nil
 }
 
-func (e *entra) User(_ context.Context, id string) (access.User, error) {
+// silent never answers.
+func silent(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (e *entra) User(ctx context.Context, id string) (access.User, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.ask("user"); err != nil {
+	err, slow := e.ask("user"), e.slow
+	e.mu.Unlock()
+	if err == nil && slow != nil {
+		err = slow(ctx, id)
+	}
+	if err != nil {
 		return access.User{}, err
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	u, there := e.users[id]
 	if !there {
 		return u, fmt.Errorf("user %s: %w", id, access.ErrNotFound)
@@ -302,6 +317,7 @@ func TestATenantThatIsDownIsNo(t *testing.T) {
 	e.mu.Lock()
 	e.down = false
 	e.mu.Unlock()
+	w.now = w.now.Add(10 * time.Second) // names are done without for as long
 	if p, err := w.Known(t.Context(), dora); err != nil || p.DisplayName() != "Dora Quist" {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -399,6 +415,133 @@ func TestManyWhoActAtOnceAskTheTenantOnce(t *testing.T) {
 	all.Wait()
 	if e.asked["user"] != 1 || e.asked["users"] != 1 || e.asked["members"] != 2 {
 		t.Errorf("Entra was asked %v", e.asked)
+	}
+}
+
+// TestNobodyWaitsForASilentTenantLongerThanIsBounded: neither who clicks, nor a card, which has many names.
+func TestNobodyWaitsForASilentTenantLongerThanIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, e := tenanted(t, func(c *directory.Config) { c.Now = time.Now })
+		for n := range 20 {
+			e.change(20+n, func(u *access.User) { *u = access.User{ID: object(20 + n), Name: "Nameless", Groups: []string{staff}} })
+		}
+		if p, err := w.Known(t.Context(), access.PersonID(object(4))); err != nil || p.Name != "Dora Quist" {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		time.Sleep(time.Minute)
+		e.slow = silent
+		takes := func(what string, want time.Duration, f func()) {
+			t.Helper()
+			start := time.Now()
+			if f(); time.Since(start) != want {
+				t.Errorf("%s takes %v, not %v", what, time.Since(start), want)
+			}
+		}
+		takes("a card", 2*time.Second, func() {
+			for n := range 20 {
+				if p, err := w.Known(t.Context(), access.PersonID(object(20+n))); err != nil || p.DisplayName() != object(20+n) {
+					t.Errorf("%+v, %v", p, err)
+				}
+			}
+			if p, err := w.Known(t.Context(), access.PersonID(object(4))); err != nil || p.Name != "Dora Quist" {
+				t.Errorf("a name that is known: %+v, %v", p, err)
+			}
+		})
+		time.Sleep(10 * time.Second)
+		takes("a name after a while", 2*time.Second, func() { _, _ = w.Known(t.Context(), access.PersonID(object(21))) })
+		time.Sleep(10 * time.Second)
+		takes("a comer", directory.AskTime, func() { _, _ = w.ByAccount(t.Context(), "teams", object(30)) })
+		takes("somebody who acts", directory.AskTime, func() {
+			if _, err := w.Person(t.Context(), "ana"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+		takes("somebody with less patience", time.Second, func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := w.Person(ctx, "ben"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+		time.Sleep(directory.AskTime) // until what was asked for them has ended
+	})
+}
+
+// TestWhoHangsUpTakesNoAnswerFromOthers who wait for the same.
+func TestWhoHangsUpTakesNoAnswerFromOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, e := tenanted(t, nil)
+		answer := make(chan struct{})
+		e.slow = func(ctx context.Context, _ string) error {
+			select {
+			case <-answer:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		var both sync.WaitGroup
+		both.Go(func() {
+			if _, err := w.Person(ctx, "ben"); !errors.Is(err, context.Canceled) {
+				t.Errorf("who hung up: %v", err)
+			}
+		})
+		synctest.Wait()
+		both.Go(func() {
+			if p, err := w.Person(t.Context(), "ben"); err != nil || !slices.Contains(p.Groups, "sre-leads") {
+				t.Errorf("who waited: %+v, %v", p, err)
+			}
+		})
+		synctest.Wait()
+		hangUp()
+		synctest.Wait()
+		close(answer)
+		both.Wait()
+		if e.asked["user"] != 1 {
+			t.Errorf("Entra was asked %v", e.asked)
+		}
+	})
+}
+
+// TestAQuestionThatPanicsIsAFailure, and the next one is put.
+func TestAQuestionThatPanicsIsAFailure(t *testing.T) {
+	t.Parallel()
+	w, e := tenanted(t, nil)
+	for _, slow := range []func(context.Context, string) error{
+		func(context.Context, string) error { panic("no such field") },
+		func(context.Context, string) error { runtime.Goexit(); return nil },
+	} {
+		e.slow = slow
+		if p, err := w.Person(t.Context(), "ben"); err == nil || errors.Is(err, access.ErrNotFound) || errors.Is(err, access.ErrNotAllowed) {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+	e.slow = nil
+	if p, err := w.Person(t.Context(), "ben"); err != nil || !slices.Contains(p.Groups, "sre-leads") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestAManagerOfUnknownGroupsIsNotNone: what is not certain of them is no reason for others to decide.
+func TestAManagerOfUnknownGroupsIsNotNone(t *testing.T) {
+	t.Parallel()
+	w, e := tenanted(t, func(c *directory.Config) {
+		c.Groups = append(c.Groups, directory.Group{Name: "dba", Claim: "db-admins"})
+	})
+	dora := access.PersonID(object(4))
+	e.managers[object(1)] = object(4)
+	w.signedIn("U0DORA", dora, w.now)
+	l := w.links["U0DORA"]
+	l.Identity.Subject, l.Identity.Overage = object(4), true
+	w.links["U0DORA"] = l
+	if _, err := w.Person(t.Context(), dora); !errors.Is(err, access.ErrUnavailable) {
+		t.Fatalf("she acts: %v", err)
+	}
+	if id, err := w.Manager(t.Context(), "ana"); !errors.Is(err, access.ErrUnavailable) || errors.Is(err, access.ErrNotAllowed) {
+		t.Errorf("%q, %v", id, err)
 	}
 }
 

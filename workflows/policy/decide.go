@@ -57,6 +57,12 @@ func (p *Policy) AsksManager(stage int) bool {
 	return stage >= 0 && stage < len(p.by) && p.by[stage].facts.readsManager
 }
 
+// TestsManager tells whether a stage may be decided by others because the requester has no manager: who that is must be
+// certain then, whoever decides.
+func (p *Policy) TestsManager(stage int) bool {
+	return p.AsksManager(stage) && p.by[stage].facts.testsManager
+}
+
 // RemindAfter is when, from the start of a stage, its approvers are reminded; zero: they are not.
 func (p *Policy) RemindAfter(stage int) time.Duration {
 	if stage < 0 || stage >= len(p.rule.Approve) {

@@ -103,6 +103,7 @@ func (s scope) compile(text string) (*expression, []string) {
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
 		return nil, []string{fmt.Sprintf("must be true or false, and this is a value of type %s: compare it with something", t)}
 	}
+	found.findManager(checked.NativeRep())
 	program, err := s.env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
 	if err != nil {
 		return nil, []string{err.Error()}

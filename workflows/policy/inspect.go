@@ -16,9 +16,9 @@ type facts struct {
 	labels     []string // constant labels of role that it reads or tests for
 	readsKind  bool     // it reads person.kind
 	readsStart bool     // it reads request.start, weekday or hour
-	// readsManager tells that it reads requester.manager, or tests for it.
-	readsManager bool
-	faults       []string // constants that cannot be what was meant
+	// readsManager tells that it reads a manager, or tests for one; testsManager that it can be true because there is none.
+	readsManager, testsManager bool
+	faults                     []string // constants that cannot be what was meant
 }
 
 var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
@@ -31,8 +31,6 @@ func inspect(a *ast.AST) facts {
 			f.readsKind = true
 		case isField(e, "request", "start"), isField(e, "request", "weekday"), isField(e, "request", "hour"):
 			f.readsStart = true
-		case isField(e, "requester", "manager"):
-			f.readsManager = true
 		case isField(e, "person", "manager"):
 			f.faults = append(f.faults, "reads person.manager, and a manager is known of the requester alone: write person.id == requester.manager")
 		}
@@ -47,6 +45,31 @@ func inspect(a *ast.AST) facts {
 	slices.Sort(f.labels)
 	f.labels = slices.Compact(f.labels)
 	return f
+}
+
+// findManager finds by the types of a checked expression whether it depends on a manager, by whatever name the person goes
+// there. To read one that is not there is a failure, and nothing is true because of it; to test for one is none.
+func (f *facts) findManager(a *ast.AST) {
+	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		var of ast.Expr
+		tests := false
+		switch {
+		case e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "manager":
+			of, tests = e.AsSelect().Operand(), e.AsSelect().IsTestOnly()
+		case isCall(e, operators.OptSelect) && text(e.AsCall().Args()[1]) == "manager":
+			of, tests = e.AsCall().Args()[0], true
+		default:
+			return
+		}
+		t := a.GetType(of.ID())
+		if len(t.Parameters()) == 1 && t.IsExactType(types.NewOptionalType(t.Parameters()[0])) {
+			t = t.Parameters()[0]
+			tests = true // what is selected from nothing is nothing
+		}
+		if t.TypeName() == personType {
+			f.readsManager, f.testsManager = true, f.testsManager || tests
+		}
+	}))
 }
 
 // defaultLabels makes every plain read of a label of role give the empty string where the role does not have it:

@@ -43,8 +43,36 @@ func TestTheManagerDecides(t *testing.T) {
 			t.Errorf("%s: %s on %s's: %q (%v), want %q", c.by, c.approver.ID, c.requester.ID, code, kind, c.want)
 		}
 	}
-	if compiled(t, rule()).AsksManager(0) {
+	if p := compiled(t, rule()); p.AsksManager(0) || p.TestsManager(0) {
 		t.Error("a rule about groups asks for the manager")
+	}
+}
+
+// TestItIsKnownWhichRulesAreTrueForWantOfAManager, however they are written: those are not to be asked where nobody can tell.
+func TestItIsKnownWhichRulesAreTrueForWantOfAManager(t *testing.T) {
+	t.Parallel()
+	for by, tests := range map[string]bool{
+		`person.id == requester.manager`:                                                           false,
+		`person.id == requester.manager || "dba" in person.groups`:                                 false,
+		`!(person.id != requester.manager && !("dba" in person.groups))`:                           false,
+		`[requester].exists(r, r.manager == person.id) || "dba" in person.groups`:                  false,
+		`has(requester.manager) ? person.id == requester.manager : "dba" in person.groups`:         true,
+		`!has(requester.manager) && "dba" in person.groups`:                                        true,
+		`[requester].exists(r, !has(r.manager)) && "dba" in person.groups`:                         true,
+		`(person.id == "x" ? person : requester).?manager.orValue("") == "" && person.id != "ana"`: true,
+		`requester.?manager.hasValue() ? person.id == requester.manager : "dba" in person.groups`:  true,
+	} {
+		p := compiled(t, with(func(r *Rule) { r.Approve = []Approval{{By: by}} }))
+		if !p.AsksManager(0) || p.TestsManager(0) != tests || p.TestsManager(1) {
+			t.Errorf("%s: asks %t, tests %t", by, p.AsksManager(0), p.TestsManager(0))
+		}
+		managed := ana
+		managed.Manager = "ben"
+		alone := p.MayApprove(0, cleo, ana, ana, db, ask) == nil
+		with := p.MayApprove(0, cleo, managed, managed, db, ask) == nil
+		if alone && !with && !tests {
+			t.Errorf("%s: cleo may because there is no manager, and that is not known", by)
+		}
 	}
 }
 

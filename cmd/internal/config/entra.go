@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elevate/workflows/access"
+	"elevate/workflows/directory"
 )
 
 // Entra is the tenant of Microsoft Entra ID that people are looked up in: whether their accounts are in order, which groups
@@ -22,7 +23,7 @@ type Entra struct {
 	GraphURL    string        `yaml:"graph_url"` // another one in tests
 	LoginURL    string        `yaml:"login_url"`
 	CAFile      string        `yaml:"ca_file"`
-	Timeout     time.Duration // of each question; default 5s
+	Timeout     time.Duration // of each question; default 5s, which is the most
 }
 
 const objectForm = "the object ID in Entra, " + guidForm
@@ -55,6 +56,9 @@ func (c *checker) checkEntra() {
 		c.problem(at, "does not belong here: this program does not ask Entra")
 	}
 	c.form(at.key("people_group"), c.Entra.PeopleGroup, guid, false, objectForm)
+	if c.Entra.Timeout > directory.AskTime {
+		c.problem(at.key("timeout"), "is %s: write %v at most, for whoever has clicked waits that long and no longer", c.doc.quote(at.key("timeout")), directory.AskTime)
+	}
 	c.checkShared("entra", "one account, one person, or one could approve for the other", c.object)
 	asked := slices.ContainsFunc(c.People, func(p Person) bool { return c.object(p) != "" })
 	if c.Entra.PeopleGroup != "" {

@@ -71,6 +71,8 @@ func TestEveryProblemWithTheTenantIsTold(t *testing.T) {
 		"nobody is asked about":     {[]string{"api:\n", otherEntra + "api:\n"}, "warning: entra: asks about nobody"},
 		"the manager of nobody":     {manager, "policies[0].approve[1].by: reads requester.manager, and nothing says who manages whom: add entra"},
 		"the manager in a tenant":   {append([]string{"api:\n", tenantEntra + "api:\n"}, manager...), ""},
+		"more time than there is":   {[]string{"api:\n", strings.Replace(tenantEntra, "client_secret", "timeout: 6s, client_secret", 1) + "api:\n"}, `entra.timeout: is "6s": write 5s at most`},
+		"all the time there is":     {[]string{"api:\n", strings.Replace(tenantEntra, "client_secret", "timeout: 5s, client_secret", 1) + "api:\n"}, ""},
 		"a key that does not exist": {[]string{"api:\n", "entra: {tenant: x}\napi:\n"}, "entra.tenant: is not a key that belongs here"},
 	} {
 		t.Run(name, func(t *testing.T) {

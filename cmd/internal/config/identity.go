@@ -125,18 +125,18 @@ func (c *checker) checkGroup(at path, name string, g Group) {
 	}
 }
 
-// subject is what the identity provider calls somebody. Entra's object ids, which people have for Teams, are among what it
-// can be asked to say.
+// subject is what the identity provider calls somebody. Entra's object ids, which people have for Teams or to be looked up
+// there, are among what it can be asked to say.
 func (c *Config) subject(p Person) string {
 	if p.OIDC != "" || c.OIDC == nil {
 		return p.OIDC
 	}
+	if c.objectSubjects() && c.object(p) != "" {
+		return c.object(p)
+	}
 	entra := c.OIDC.SubjectClaim == "oid" && c.Teams != nil && strings.Contains(strings.ToLower(c.OIDC.Issuer), strings.ToLower(c.Teams.TenantID))
 	if entra && c.Teams.TenantID != "" {
 		return strings.ToLower(p.Teams)
-	}
-	if c.objectSubjects() {
-		return c.object(p)
 	}
 	return ""
 }

@@ -30,6 +30,39 @@ func TestEntraObjectIDsAreSubjects(t *testing.T) {
 	}
 }
 
+// TestWhoIsLookedUpByAnObjectIDSignsInByIt, whether or not Teams has the same tenant, and by no address.
+func TestWhoIsLookedUpByAnObjectIDSignsInByIt(t *testing.T) {
+	t.Parallel()
+	const ana = "0f6e0000-0000-4000-8000-0000000000a1"
+	both := entra + tenantEntra
+	for name, c := range map[string]struct {
+		text, own string
+		ana, ben  string
+	}{
+		"one tenant for all":   {both, "", ana, benObject},
+		"with trusted e-mail":  {strings.Replace(both, "subject_claim: oid", "subject_claim: oid, trust_email: true", 1), "", ana, benObject},
+		"Teams of another":     {strings.ReplaceAll(both, "000000000002", "00000000000f"), "", "", benObject},
+		"who is written so":    {both, "oidc: 00u1, ", "00u1", benObject},
+		"the tenant of others": {entra + otherEntra, "", ana, ""},
+	} {
+		text := strings.NewReplacer("api:\n", c.text+"api:\n", "slack: U0ANA,", c.own+"slack: U0ANA,", "slack: U0BEN", "slack: U0BEN, entra: "+strings.ToUpper(benObject)).Replace(sound)
+		cfg, found := Parse("elevate.yaml", []byte(text), env)
+		if found.Fatal() {
+			t.Errorf("%s: %v", name, found)
+			continue
+		}
+		for i, want := range []string{c.ana, c.ben} {
+			if got := cfg.subject(cfg.People[i]); got != want {
+				t.Errorf("%s: %s signs in as %q, not %q", name, cfg.People[i].ID, got, want)
+			}
+		}
+	}
+	alone := strings.NewReplacer("api:\n", both+"api:\n", "slack: U0BEN", "slack: U0BEN, entra: "+benObject, ", teams: 0f6e0000-0000-4000-8000-0000000000a1", "").Replace(sound)
+	if said := problems(t, alone); len(said) > 0 {
+		t.Errorf("nobody has teams: %q", said)
+	}
+}
+
 // TestOneIdentityIsOnePerson: whoever could sign in as two people could approve for themselves.
 func TestOneIdentityIsOnePerson(t *testing.T) {
 	t.Parallel()
