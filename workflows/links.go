@@ -57,6 +57,7 @@ type LinkConfig struct {
 	// Administrator tells whether somebody may confirm and remove the links of others. Required.
 	Administrator func(ctx context.Context, id access.PersonID) (bool, error)
 	Chats         []string         // that tell people
+	Changed       func()           // is called when a link was changed here; nil: nothing is
 	Now           func() time.Time // nil: time.Now
 	Logger        *slog.Logger     // nil: discarded
 }
@@ -252,6 +253,9 @@ func (l *Links) change(ctx context.Context, by access.Actor, kind string, before
 	e.Detail["version"] = strconv.FormatInt(version, 10)
 	if err := l.cfg.Store.Relink(ctx, before, after, e); err != nil {
 		return err
+	}
+	if l.cfg.Changed != nil {
+		l.cfg.Changed()
 	}
 	l.log.InfoContext(ctx, "link changed", "kind", kind, "chat", link.Chat, "account", link.Account, "person", link.Person, "by", by.Person, "why", link.Why)
 	if err := l.tell(ctx, e, *link); err != nil { // it counts, and is on record

@@ -28,8 +28,9 @@ func (a *app) openPeople() (err error) {
 	if err != nil {
 		return err
 	}
+	var live *directory.Live // before it is there nothing changes
 	links, err := workflows.NewLinks(workflows.LinkConfig{
-		Store: kept, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log,
+		Store: kept, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log, Changed: func() { live.Forget() },
 	})
 	if err != nil {
 		return err
@@ -56,8 +57,7 @@ func (a *app) openPeople() (err error) {
 	if err := askEntra(a.cfg, &c); err != nil {
 		return err
 	}
-	live, err := directory.Open(c)
-	if err != nil {
+	if live, err = directory.Open(c); err != nil {
 		return err
 	}
 	a.people = live

@@ -18,7 +18,10 @@ func (l *Live) byEmail(ctx context.Context, key account, link *access.Link) (acc
 	if link != nil && !link.Suspended.IsZero() {
 		return "", l.suspended(ctx, *link)
 	}
-	seen, err := l.profiles.get(ctx, key.chat+" "+key.id, func(ctx context.Context) (access.Profile, error) { return chat.Profile(ctx, key.id) })
+	ask := func() (access.Profile, error) {
+		return l.profiles.get(ctx, key.chat+" "+key.id, func(ctx context.Context) (access.Profile, error) { return chat.Profile(ctx, key.id) })
+	}
+	seen, err := ask()
 	if err != nil {
 		return "", fmt.Errorf("%s account %q: %w", key.chat, key.id, err)
 	}
@@ -34,6 +37,12 @@ func (l *Live) byEmail(ctx context.Context, key account, link *access.Link) (acc
 		return "", fmt.Errorf("%s account %q was taken for that of %s, whose account is another: %w", key.chat, key.id, link.Person, access.ErrNotFound)
 	}
 	why, err := l.changed(ctx, *link, seen)
+	if err == nil && why != "" { // what was seen may be from before an administrator vouched for it
+		l.profiles.forget(key.chat + " " + key.id)
+		if seen, err = ask(); err == nil {
+			why, err = l.changed(ctx, *link, seen)
+		}
+	}
 	if err != nil {
 		return "", err
 	}

@@ -75,9 +75,11 @@ func (k *kept[V]) put(ctx context.Context, q *question[V], key string, asked tim
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.asking, key)
-		if q.err == nil {
-			k.hold(key, answer[V]{q.value, asked.Add(k.fresh)})
+		if k.asking[key] == q { // otherwise it was forgotten meanwhile
+			delete(k.asking, key)
+			if q.err == nil {
+				k.hold(key, answer[V]{q.value, asked.Add(k.fresh)})
+			}
 		}
 		close(q.done)
 	}()
@@ -93,6 +95,14 @@ func (k *kept[V]) held(key string) (V, bool) {
 	defer k.mu.Unlock()
 	a, ok := k.answers[key]
 	return a.value, ok && k.now().Before(a.until)
+}
+
+// forget has the next one ask anew: what is held, or is being answered, may be out of date.
+func (k *kept[V]) forget(key string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.answers, key)
+	delete(k.asking, key)
 }
 
 func (k *kept[V]) hold(key string, a answer[V]) {

@@ -151,6 +151,12 @@ func Open(cfg Config) (*Live, error) {
 	return l, nil
 }
 
+// Forget has links be read anew: one was changed here, and whoever changed it expects to be who they are now.
+func (l *Live) Forget() {
+	l.links.forget("")
+	l.said.forget("")
+}
+
 // Person finds somebody by id, with the groups as they are now. An *access.Refusal is for who is known and may do nothing:
 // the account in the tenant is disabled, a guest's, or gone.
 func (l *Live) Person(ctx context.Context, id access.PersonID) (access.Person, error) {

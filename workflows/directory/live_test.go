@@ -243,6 +243,39 @@ func TestAChangedAccountIsNobodyUntilItIsConfirmed(t *testing.T) {
 }
 
 // TestAnAddressThatBecomesAnothersIsNobodys: Ana sets her address to Ben's, who approves, and is neither.
+// TestWhatAnAdministratorVouchedForIsNotSuspendedByAnOlderWord: an answer is believed for a minute, and an administrator has
+// vouched within it for what the account is now.
+func TestWhatAnAdministratorVouchedForIsNotSuspendedByAnOlderWord(t *testing.T) {
+	t.Parallel()
+	w := live(t, nil)
+	if p, err := w.ByAccount(t.Context(), "slack", "U0ANA"); err != nil || p.ID != "ana" {
+		t.Fatalf("%q, %v", p.ID, err)
+	}
+	w.says("U0ANA", access.Profile{Name: "Ana L.", Email: "ana@example.com", Confirmed: true})
+	w.mu.Lock()
+	link := w.links["U0ANA"]
+	link.Name, link.Confirmed = "Ana L.", "root"
+	w.links["U0ANA"] = link
+	w.mu.Unlock()
+	if p, err := w.ByAccount(t.Context(), "slack", "U0ANA"); err != nil || p.ID != "ana" {
+		t.Errorf("%q, %v", p.ID, err)
+	}
+}
+
+// TestAChangedLinkCountsAtOnce: what is held of links for a moment is forgotten when one is changed here.
+func TestAChangedLinkCountsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := live(t, nil)
+	if p, err := w.Person(t.Context(), "ana"); err != nil || slices.Contains(p.Groups, "dba") {
+		t.Fatalf("%v, %v", p.Groups, err)
+	}
+	w.signedIn("U0ANA", "ana", w.now, "db-admins")
+	w.Forget()
+	if p, err := w.Person(t.Context(), "ana"); err != nil || !slices.Contains(p.Groups, "dba") {
+		t.Errorf("%v, %v", p.Groups, err)
+	}
+}
+
 func TestAnAddressThatBecomesAnothersIsNobodys(t *testing.T) {
 	t.Parallel()
 	w := live(t, nil)
