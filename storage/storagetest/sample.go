@@ -30,7 +30,12 @@ func (e *env) draft(changes ...func(*access.Record)) *access.Record {
 	for _, change := range changes {
 		change(r)
 	}
-	r.ID = e.NewID(now, r.Right())
+	for range 3 { // ids of a minute may repeat, and a store that knows but one is found out elsewhere
+		r.ID = e.NewID(now, r.Right())
+		if _, again := e.drawn.LoadOrStore(r.ID, true); !again {
+			break
+		}
+	}
 	return r
 }
 

@@ -56,6 +56,7 @@ type env struct {
 	workflows.Store
 	clock *Clock
 	pass  func(d time.Duration)
+	drawn sync.Map // ids that were drawn, by id
 }
 
 func checks() []check {
