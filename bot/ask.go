@@ -201,7 +201,7 @@ func fieldsOf(err error) map[string]string {
 	}
 	fields := map[string]string{}
 	for _, r := range many {
-		fields[r.Field] = strings.TrimSpace(fields[r.Field] + " " + unmarked(r.Text))
+		fields[r.Field] = strings.TrimSpace(fields[r.Field] + " " + Unmarked(r.Text))
 	}
 	return fields
 }

@@ -111,7 +111,7 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 		if fields := fieldsOf(err); fields[InputCode] != "" {
 			return Answer{Errors: fields}
 		}
-		return Answer{Errors: map[string]string{field: unmarked(b.excuse(err, who, string(s.Form)))}}
+		return Answer{Errors: map[string]string{field: Unmarked(b.excuse(err, who, string(s.Form)))}}
 	}
 	return b.refused(ctx, who, p, s.Request, err, string(s.Form))
 }
@@ -131,7 +131,7 @@ func (b *Bot) submitRequest(ctx context.Context, who Who, p access.Person, s Sub
 	problems := fieldsOf(err)
 	var one *access.Refusal
 	if problems == nil {
-		problems = map[string]string{"role": unmarked(b.excuse(err, who, "request"))}
+		problems = map[string]string{"role": Unmarked(b.excuse(err, who, "request"))}
 		if errors.As(err, &one) && (one.Field == "duration" || one.Field == "justification" || one.Field == "ticket") {
 			problems = map[string]string{one.Field: problems["role"]}
 		}

@@ -70,7 +70,7 @@ func (b *Bot) Resume(ctx context.Context, by access.Actor, kept []byte, proof ac
 	var e errand
 	who := Who{Chat: by.Via, Account: by.Account, Address: by.Address}
 	if err := json.Unmarshal(kept, &e); err != nil {
-		return Outcome{Title: "Not done", Text: unmarked(b.excuse(err, who, "resume"))}
+		return Outcome{Title: "Not done", Text: Unmarked(b.excuse(err, who, "resume"))}
 	}
 	values := map[string]string{InputCode: proof.Reveal()} // taken out of them again
 	maps.Copy(values, e.Values)

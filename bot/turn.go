@@ -48,7 +48,7 @@ func (w Who) actor(p access.Person) access.Actor {
 // sorry answers an error: the sentences of a refusal, and for anything else a reference under which the log has more.
 func (b *Bot) sorry(err error, who Who, doing string) Answer {
 	excuse := b.excuse(err, who, doing)
-	return Answer{Card: ptr(fit(Card{Name: "refused", Summary: unmarked(excuse), Parts: []Part{Text{Spans: marked(excuse)}}}))}
+	return Answer{Card: ptr(fit(Card{Name: "refused", Summary: Unmarked(excuse), Parts: []Part{Text{Spans: marked(excuse)}}}))}
 }
 
 // excuse is what a person is told of an error.
@@ -87,8 +87,8 @@ func marked(text string) []Span {
 	return out
 }
 
-// unmarked is a sentence of ours where no code can be shown.
-func unmarked(text string) string { return strings.ReplaceAll(text, "`", "") }
+// Unmarked is a sentence of ours where no code can be shown.
+func Unmarked(text string) string { return strings.ReplaceAll(text, "`", "") }
 
 func refusalSpans(r *access.Refusal) []Span { return marked(r.Text) }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"elevate/bot"
 	"elevate/workflows/access"
@@ -81,7 +80,7 @@ func (a *API) Resume(ctx context.Context, by access.Actor, kept []byte, verb str
 		a.log.Error("a call that waited for a security key failed", "verb", verb, "person", by.Person, "err", err)
 		return bot.Outcome{Title: "Not done", Text: "Something went wrong. Look with “elevate grants” before you try again."}
 	}
-	return bot.Outcome{Title: "Not done", Text: strings.ReplaceAll(p.Detail, "`", "")}
+	return bot.Outcome{Title: "Not done", Text: bot.Unmarked(p.Detail)}
 }
 
 // again is who made the call, where they still may.

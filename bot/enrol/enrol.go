@@ -245,9 +245,9 @@ func (p *Page) fail(w http.ResponseWriter, err error) {
 			Text: []string{"Type “/elevate mfa” in your chat for a new one. If you did not open this link before, tell an administrator: somebody else may have."},
 		})
 	case errors.As(err, &refused) && errors.Is(err, access.ErrConflict):
-		page.Write(w, http.StatusConflict, page.Page{Title: "Not done", Tone: page.Bad, Lead: strings.ReplaceAll(refused.Text, "`", "")})
+		page.Write(w, http.StatusConflict, page.Page{Title: "Not done", Tone: page.Bad, Lead: bot.Unmarked(refused.Text)})
 	default:
 		p.log.Error("the page for second factors could not answer", "err", err)
-		page.Write(w, http.StatusServiceUnavailable, page.Page{Title: "Not now", Tone: page.Bad, Lead: "Elevate could not look this up just now, so nothing was done. Try again in a minute."})
+		page.NotNow(w, "Elevate could not look this up just now")
 	}
 }

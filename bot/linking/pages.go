@@ -121,7 +121,7 @@ func (o *Office) invited(ctx context.Context, id string) (*invitation, error) {
 func (o *Office) over(w http.ResponseWriter, err error) {
 	if err != nil {
 		o.log.Error("a link could not be looked up", "err", err)
-		page.Write(w, http.StatusServiceUnavailable, page.Page{Title: "Not now", Tone: page.Bad, Lead: "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."})
+		page.NotNow(w, "Elevate cannot reach its store just now")
 		return
 	}
 	page.Write(w, http.StatusGone, page.Page{Title: "This link is over", Tone: page.Bad,

@@ -144,6 +144,12 @@ func Write(w http.ResponseWriter, status int, p Page) {
 	_, _ = w.Write(out.Bytes()) // whoever hung up needs no page
 }
 
+// NotNow answers where what is needed cannot be had. why is the beginning of a sentence, as in “Elevate cannot reach its store just
+// now”.
+func NotNow(w http.ResponseWriter, why string) {
+	Write(w, http.StatusServiceUnavailable, Page{Title: "Not now", Tone: Bad, Lead: why + ", so nothing was done. Try again in a minute."})
+}
+
 func (p Page) keyed() bool { return p.Form != nil && p.Form.Key != nil }
 
 // policy lets in what the page has and nothing else.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"elevate/bot"
 	"elevate/bot/page"
@@ -114,9 +113,9 @@ func (p *Page) fail(w http.ResponseWriter, err error) {
 			Text: []string{"Begin anew where it came from, with the button or the command. If you did not use this link yourself, tell an administrator: somebody else may have."},
 		})
 	case errors.As(err, &refused) && errors.Is(err, access.ErrNotAllowed):
-		page.Write(w, http.StatusForbidden, page.Page{Title: "Not done", Tone: page.Bad, Lead: strings.ReplaceAll(refused.Text, "`", "")})
+		page.Write(w, http.StatusForbidden, page.Page{Title: "Not done", Tone: page.Bad, Lead: bot.Unmarked(refused.Text)})
 	default:
 		p.log.Error("the page for security keys could not answer", "err", err)
-		page.Write(w, http.StatusServiceUnavailable, page.Page{Title: "Not now", Tone: page.Bad, Lead: "Elevate could not look this up just now, so nothing was done. Try again in a minute."})
+		page.NotNow(w, "Elevate could not look this up just now")
 	}
 }

@@ -59,8 +59,7 @@ func (a *app) signsIn() func(http.ResponseWriter, *http.Request) (access.PersonI
 			return visit.Person, true
 		case !errors.Is(err, signin.ErrNobody):
 			a.log.Error("who signed in could not be looked up", "err", err)
-			pages.Write(w, http.StatusServiceUnavailable, pages.Page{Title: "Not now", Tone: pages.Bad,
-				Lead: "Elevate cannot reach its store just now, so nothing was done. Try again in a minute."})
+			pages.NotNow(w, "Elevate cannot reach its store just now")
 		default:
 			a.sendToSignIn(w, r, purpose)
 		}
