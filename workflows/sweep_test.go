@@ -273,10 +273,7 @@ func TestALieIsFoundByTheNextSweep(t *testing.T) {
 		t.Fatal("the target did not lie")
 	}
 	m, _ := w.sweeper("one")
-	w.eventually("it is taken away for good", func() bool {
-		w.clock.Advance(5 * time.Second)
-		return !w.db.Holds("ana", "db-admin")
-	})
+	w.whileTimePasses("it is taken away for good", func() bool { return !w.db.Holds("ana", "db-admin") })
 	w.eventually("every record of it has ended", func() bool {
 		return !slices.ContainsFunc(w.found(), func(r *access.Record) bool { return r.State != access.Ended })
 	})

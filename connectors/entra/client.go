@@ -32,6 +32,7 @@ type session struct {
 	policies   *policies.PoliciesRequestBuilder
 	users      *users.UsersRequestBuilder
 	groups     *groups.GroupsRequestBuilder
+	adapter    *khttp.NetHttpRequestAdapter
 	cfg        Config
 	token      token
 	graph      string // its address, with the version
@@ -69,15 +70,19 @@ func (c *Connector) open(t token, transport http.RoundTripper) (*session, error)
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
 	adapter.SetBaseUrl(c.cloud.graph.String())
-	at := map[string]string{"baseurl": c.cloud.graph.String()}
-	return &session{
-		roles:      rolemanagement.NewRoleManagementRequestBuilderInternal(at, adapter),
-		governance: identitygovernance.NewIdentityGovernanceRequestBuilderInternal(at, adapter),
-		policies:   policies.NewPoliciesRequestBuilderInternal(at, adapter),
-		users:      users.NewUsersRequestBuilderInternal(at, adapter),
-		groups:     groups.NewGroupsRequestBuilderInternal(at, adapter),
-		cfg:        c.cfg, token: t, graph: c.cloud.graph.String(),
-	}, nil
+	return session{adapter: adapter, cfg: c.cfg, token: t, graph: c.cloud.graph.String()}.fork(), nil
+}
+
+// fork gives a session over the same connections to another goroutine. Request builders share the map they are made with,
+// and each request writes to it.
+func (s session) fork() *session {
+	at := map[string]string{"baseurl": s.graph}
+	s.roles = rolemanagement.NewRoleManagementRequestBuilderInternal(at, s.adapter)
+	s.governance = identitygovernance.NewIdentityGovernanceRequestBuilderInternal(at, s.adapter)
+	s.policies = policies.NewPoliciesRequestBuilderInternal(at, s.adapter)
+	s.users = users.NewUsersRequestBuilderInternal(at, s.adapter)
+	s.groups = groups.NewGroupsRequestBuilderInternal(at, s.adapter)
+	return &s
 }
 
 // The longest body that is sent, and the longest that is read.

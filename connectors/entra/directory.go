@@ -161,7 +161,7 @@ func (d *Directory) Users(ctx context.Context, ids []string) ([]access.User, err
 		all.SetLimit(atOnce)
 		for i, part := range parts {
 			all.Go(func() (err error) {
-				answers[i], err = s.accounts(ctx, part)
+				answers[i], err = s.fork().accounts(ctx, part)
 				return err
 			})
 		}
