@@ -131,7 +131,8 @@ func factorText(fields map[string]string) []byte {
 	return text
 }
 
-// look tells whether a hash is what Elevate wrote last. Known is from before it was read.
+// look tells whether a hash is what Elevate wrote last. Known is from before it was read. What has an end is nothing from
+// then on, whoever wrote it; factors have none.
 func (s *Store) look(key string, stored map[string]string, known Known) hash {
 	h := hash{key: key, stored: stored, fields: map[string]string{}}
 	name, n := nameOf(key), numbers{of: stored}
@@ -139,7 +140,7 @@ func (s *Store) look(key string, stored map[string]string, known Known) hash {
 	switch {
 	case len(stored) == 0 && isFactor(name) && known.Version > 0 && !known.None:
 		h.how = factor.Gone
-	case len(stored) == 0, ends > 0 && s.cfg.Now().UnixMilli() > ends+slack.Milliseconds():
+	case len(stored) == 0, !isFactor(name) && ends > 0 && s.cfg.Now().UnixMilli() > ends+slack.Milliseconds():
 	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:
 		h.how = factor.Altered
 	case version < known.Version:

@@ -162,6 +162,7 @@ func TestFactorsThatSomebodyChangedCountForNothing(t *testing.T) {
 		"one field more":            {factor.Altered, set("reset_by", "root")},
 		"another seed":              {factor.Altered, set("seed", "mine")},
 		"a later version":           {factor.Altered, set("ver", "99999999999999")},
+		"an end":                    {factor.Altered, set("ends", "1")},
 		"no number":                 {factor.Altered, set("counter", "x")},
 		"no mark":                   {factor.Altered, set("mark", "")},
 		"a made-up mark":            {factor.Altered, set("mark", "k1:AAAA")},
