@@ -15,7 +15,7 @@ TIMED := /cmd/|/bot/web$$|/connectors/postgres|/connectors/activedirectory
 # Flags of the comparison that make bench runs, such as BENCH=--quick; with -h it lists them.
 BENCH ?= --million 1000000
 # Packages whose tests start a server or a browser.
-BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/connectors/postgres|/connectors/activedirectory|/storage/|/workflows$$
+BACKED := /cmd/|/bot/web$$|/bot/slack$$|/bot/api$$|/bot/linking$$|/bot/signin$$|/connectors/postgres|/connectors/activedirectory|/storage/|/workflows$$
 
 .PHONY: help
 help: ## list the targets

@@ -29,8 +29,8 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, and with --online everything it names",
-		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack, Teams, Entra and
-every connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
+		Long: `Check the configuration: every problem in one run, with file, line and key. With --online, Redis, Slack, Teams, the identity
+provider, Entra and every connector are asked too, and what right is missing or superfluous is said. Nothing is changed anywhere.
 
 Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wrong usage.`,
 		Args: usageArgs(cobra.NoArgs),
@@ -59,7 +59,7 @@ Exit codes: 0 nothing is wrong (warnings may be shown), 1 problems found, 2 wron
 		},
 	}
 	configFlag(cmd, &path)
-	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack, Teams, Entra and the targets too")
+	cmd.Flags().BoolVar(&online, "online", false, "ask Redis, Slack, Teams, the identity provider, Entra and the targets too")
 	return cmd
 }
 

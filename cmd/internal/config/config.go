@@ -167,7 +167,7 @@ type Sweep struct {
 	Every time.Duration // how often each target is asked who holds its roles; default 5m
 }
 
-// Limits bound what people can put before others; decisions and endings are never limited. A limit of 0 is none.
+// Limits bound what people can put before others. Decisions and endings have Acts alone, counted apart. A limit of 0 is none.
 type Limits struct {
 	Person    int           // requests that one person may send off within Window; default 10
 	Workspace int           // requests that may come from all people of one chat, or by the API, within Window; default 100

@@ -66,7 +66,8 @@ func TestEveryKeyIsInTheExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []any{&Config{}, &Store{}, &HTTP{}, &Secrets{}, &seal.Key{}, &TOTP{}, &policy.StepUp{}, &Slack{}, &Teams{}, &api.Token{}, &OIDC{}, &Entra{}, &Group{}, &Digest{}, &Audit{}, &Limits{}, &Log{}, &policy.Duration{}, &policy.Justification{}, &policy.Approval{}, &access.Role{}}
+	all := []any{&Config{}, &Store{}, &HTTP{}, &Secrets{}, &seal.Key{}, &TOTP{}, &policy.StepUp{}, &Slack{}, &Teams{}, &api.Token{}, &OIDC{}, &Entra{}, &Group{}, &Digest{}, &Audit{}, &Sweep{}, &API{}, &Limits{}, &Log{},
+		&Person{}, &policy.Rule{}, &policy.Duration{}, &policy.Justification{}, &policy.Approval{}, &access.Role{}}
 	for _, v := range all {
 		for key := range keysOf(v) {
 			if !strings.Contains(string(text), key+":") {
