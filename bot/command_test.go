@@ -173,7 +173,7 @@ func FuzzParse(f *testing.F) {
 
 // FuzzDuration: what is read is not negative, and read again from how it is written.
 func FuzzDuration(f *testing.F) {
-	for _, seed := range []string{"1h", "90m", "1 h 30", "zwei Stunden", "-1h", "99999999999h", "1d12h", "0", "٣h", "1.5h"} {
+	for _, seed := range []string{"1h", "90m", "1 h 30", "zwei Stunden", "-1h", "99999999999h", "1d12h", "0", "٣h", "1.5h", "1.15h"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

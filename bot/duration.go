@@ -32,7 +32,7 @@ var number = regexp.MustCompile(`^[0-9]{1,6}(?:[.,][0-9]{1,2})?$`)
 const longest = 10 * 365 * 24 * time.Hour
 
 // ParseDuration reads a length of time as people write it: 90m, 1h30m, 1.5h, 2 hours, 1d. It is false for everything
-// else, for no time at all, and for a bare number.
+// else, for no time at all, and for a bare number. Lengths are whole seconds.
 func ParseDuration(text string) (time.Duration, bool) {
 	d, rest, ok := leadingDuration(text)
 	return d, ok && rest == "" && d > 0
@@ -75,7 +75,7 @@ func wholeDuration(w string, longer int) (total time.Duration, last int, ok bool
 		if err != nil {
 			return 0, longer, false
 		}
-		total += time.Duration(min(n*float64(units[u].length), float64(longest)))
+		total += time.Duration(min(n*float64(units[u].length), float64(longest))).Round(time.Second)
 		w, last, ok = w[len(m[0]):], u, true
 	}
 	return min(total, longest), last, ok
