@@ -37,10 +37,14 @@ func (d denier) Activate(ctx context.Context, g access.Grant) (access.Receipt, e
 
 func newBundled(t *testing.T) *bundled {
 	t.Helper()
+	return bundledAt(t, &clock{now: noon})
+}
+
+func bundledAt(t *testing.T, clock *clock) *bundled {
+	t.Helper()
 	b := &bundled{}
-	b.world = newWorld(t, func(c *workflows.Config) {
-		clock := c.Now
-		b.third = demo.NewTarget(demo.TargetConfig{Now: clock})
+	b.world = worldAt(t, clock, func(c *workflows.Config) {
+		b.third = demo.NewTarget(demo.TargetConfig{Now: c.Now})
 		third, err := demo.New(demo.Config{Target: b.third})
 		if err != nil {
 			t.Fatal(err)

@@ -27,26 +27,29 @@ func objectOf(who string) string {
 	return map[string]string{"ana": "55555555-aaaa-4bbb-8ccc-000000000005", "bea": "66666666-aaaa-4bbb-8ccc-000000000006"}[who]
 }
 
+// startAzure starts a tenant with the scope of these stories, and gives it with the connector to it, whose secret is in the
+// environment of the bot.
+func startAzure(t *testing.T, people ...string) (tenant *armfake.Server, connector string) {
+	t.Helper()
+	tenant = armfake.New(t)
+	tenant.AddScope(azureScope)
+	for _, who := range people {
+		tenant.AddPerson(objectOf(who))
+	}
+	return tenant, fmt.Sprintf(`{type: azure, tenant_id: %s, client_id: %s, client_secret: "${AZURE_SECRET}", resource_manager_url: %q, authority_url: %q, ca_file: %q}`,
+		armfake.Tenant, armfake.Client, tenant.URL, tenant.URL, tenant.CAFile(t))
+}
+
+// azureTarget is the right that is given there.
+const azureTarget = "{scope: " + azureScope + ", role: " + armfake.Contributor + "}"
+
 func openAzure(t *testing.T) *azured {
 	t.Helper()
-	a := &azured{T: t, tenant: armfake.New(t)}
-	a.tenant.AddScope(azureScope)
-	config := siteConfig(fmt.Sprintf("store: {url: %q}", e2etest.StartRedis(t).URL()), "")
-	swap := map[string]string{
-		fmt.Sprintf(`{target: {type: webhook, url: "", secret: %s}}`, judgeSecret): fmt.Sprintf(
-			`{target: {type: azure, tenant_id: %s, client_id: %s, client_secret: "${AZURE_SECRET}", resource_manager_url: %q, authority_url: %q, ca_file: %q}}`,
-			armfake.Tenant, armfake.Client, a.tenant.URL, a.tenant.URL, a.tenant.CAFile(t)),
-		"connector: target}": fmt.Sprintf("connector: target, target: {scope: %s, role: %s}}", azureScope, armfake.Contributor),
-	}
+	tenant, connector := startAzure(t, "ana", "bea")
+	a := &azured{T: t, tenant: tenant}
+	config := siteConfigWith(t, e2etest.StartRedis(t), connector, azureTarget)
 	for _, who := range []string{"ana", "bea"} {
-		a.tenant.AddPerson(objectOf(who))
-		swap[fmt.Sprintf("{id: %s, name: %s}", who, who)] = fmt.Sprintf("{id: %s, name: %s, accounts: {target: %s}}", who, who, objectOf(who))
-	}
-	for old, now := range swap {
-		if !strings.Contains(config, old) {
-			t.Fatalf("the configuration lacks %s:\n%s", old, config)
-		}
-		config = strings.ReplaceAll(config, old, now)
+		config = strings.ReplaceAll(config, fmt.Sprintf("{id: %s, name: %s}", who, who), fmt.Sprintf("{id: %s, name: %s, accounts: {target: %s}}", who, who, objectOf(who)))
 	}
 	t.Setenv("AZURE_SECRET", armfake.Secret) // for check, too
 	a.bot = e2etest.StartBot(t, config)
@@ -69,20 +72,7 @@ func (a *azured) given(who string) api.Request {
 	if status, err = call(a.bot, "ben", http.MethodPost, "/requests/"+string(made.ID)+"/approve", nil, nil); err != nil || status != http.StatusOK {
 		a.Fatalf("approve: %d, %v", status, err)
 	}
-	return a.reaches(made.ID, access.Active)
-}
-
-func (a *azured) reaches(id access.RequestID, state access.State) api.Request {
-	a.Helper()
-	var now api.Request
-	eventually(a, func() error {
-		status, err := call(a.bot, "aud", http.MethodGet, "/requests/"+string(id), nil, &now)
-		if err == nil && (status != http.StatusOK || now.State != state) {
-			err = fmt.Errorf("%d, request %s is %s", status, id, now.State)
-		}
-		return err
-	})
-	return now
+	return reaches(a, a.bot, "aud", made.ID, access.Active)
 }
 
 // TestAzureEndsWhatADeadBotGave gives two people an Azure role by the built program: one gives it back, and the other's
@@ -102,7 +92,7 @@ func TestAzureEndsWhatADeadBotGave(t *testing.T) {
 	if status, err := call(a.bot, "ana", http.MethodPost, "/requests/"+string(anas.ID)+"/end", nil, nil); err != nil || status != http.StatusOK {
 		t.Fatalf("end: %d, %v", status, err)
 	}
-	if ended := a.reaches(anas.ID, access.Ended); a.holds("ana") || ended.Removal == nil || ended.Removal.Was != access.Removed || !a.holds("bea") {
+	if ended := reaches(a, a.bot, "aud", anas.ID, access.Ended); a.holds("ana") || ended.Removal == nil || ended.Removal.Was != access.Removed || !a.holds("bea") {
 		t.Errorf("after ana's end: ana %t, bea %t, removal %+v", a.holds("ana"), a.holds("bea"), ended.Removal)
 	}
 

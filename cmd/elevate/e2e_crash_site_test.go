@@ -166,6 +166,21 @@ func (s *site) reach(b *e2etest.Bot, state access.State, ids []access.RequestID)
 	return shown
 }
 
+// reaches waits until a request is in a state, as somebody is shown it, and gives it.
+func reaches(t testing.TB, b *e2etest.Bot, who string, id access.RequestID, state access.State) api.Request {
+	t.Helper()
+	var now api.Request
+	eventually(t, func() error {
+		now = api.Request{}
+		status, err := call(b, who, http.MethodGet, "/requests/"+string(id), nil, &now)
+		if err != nil || status != http.StatusOK || now.State != state {
+			return fmt.Errorf("request %s is %q, not %s: %d, %w", id, now.State, state, status, err)
+		}
+		return nil
+	})
+	return now
+}
+
 // eventually tries ten times a second, which is half of what the API lets one token do, until there is no error.
 func eventually(t testing.TB, try func() error) {
 	t.Helper()

@@ -296,6 +296,16 @@ func (f *Front) keep(group, member string, left time.Duration) {
 	f.ends[key(group, member)] = e
 }
 
+// End is when a membership ends by itself; zero where it does not.
+func (f *Front) End(group, member string) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.ends[key(group, member)]; e != nil {
+		return e.at
+	}
+	return time.Time{}
+}
+
 // EndIn has the end of a membership come this soon.
 func (f *Front) EndIn(group, member string, left time.Duration) error {
 	f.mu.Lock()
