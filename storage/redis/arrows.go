@@ -76,7 +76,7 @@ func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 	return guarded(t, word)
 }
 
-// promised tells whether somebody is told that access will end, end later or not begin, so that a failover must not take it back.
+// promised tells whether somebody is told that access will end, end later or not begin, which a failover must not take back.
 func promised(t workflows.Transition) bool {
 	switch t.Arrow {
 	case access.End, access.Undo, access.Cancel, access.Refuse, access.Extend:

@@ -89,7 +89,8 @@ func (c *clocks) compare(ahead time.Duration) (alone, changed bool) {
 	was := c.alone
 	switch {
 	case !c.agreed, ahead.Abs() <= stepped && gone >= -stepped:
-		// Small steps are followed, also back, as the steady clock may not run true; and before the first agreement there is nothing to hold on to.
+		// Small steps are followed, also back, as the steady clock may not run true; and before the first agreement there is
+		// nothing to hold on to.
 		c.start = wall.Add(-c.steady())
 		c.agreed, c.alone = ahead.Abs() <= stepped, false
 	default: // where the server's alone goes on as before, it is the wall clock that was moved
