@@ -43,17 +43,22 @@ func (s *Store) NewID(now time.Time, right string) access.RequestID {
 
 // Take writes a transition by the rule of its arrow. Besides ErrStale and ErrTaken it returns a *access.MoveError where
 // the table has no such arrow, ErrGuard where the rule refuses it, and ErrNotDurable where an arm was written but not as
-// durably as Config.Wait asks.
+// durably as Config.Wait asks. What a person ends, refuses or extends waits for the same, and goes on without it.
 func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 	a, err := s.arrow(t)
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
+	arms := t.Arrow == access.Arm || t.Arrow == access.Part
 	var word string
-	if (t.Arrow == access.Arm || t.Arrow == access.Part) && s.waits() {
+	if s.waits() && (arms || promised(t)) {
 		word, err = s.wordWaited(ctx, s.taking([]*arrow{a}))
 	} else {
 		word, err = s.takeTogether(ctx, a)
+	}
+	if errors.Is(err, ErrNotDurable) && !arms {
+		s.cfg.Log.WarnContext(ctx, "what somebody did was written, but not as durably as asked; a failover now may undo it", "request_id", t.Record.ID, "arrow", t.Arrow, "err", err)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
@@ -69,6 +74,15 @@ func (s *Store) Take(ctx context.Context, t workflows.Transition) error {
 		return fmt.Errorf("redis: %s: %w", t.Record.ID, &access.MoveError{From: t.From, Arrow: t.Arrow})
 	}
 	return guarded(t, word)
+}
+
+// promised tells whether somebody is told that access will end, end later or not begin, which a failover must not take back.
+func promised(t workflows.Transition) bool {
+	switch t.Arrow {
+	case access.End, access.Undo, access.Cancel, access.Refuse, access.Extend:
+		return t.Claim == nil && t.Event.Actor.Person != access.System
+	}
+	return false
 }
 
 // Restore writes a record as the audit log has it, unless the store has that version or a later one.

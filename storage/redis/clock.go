@@ -16,17 +16,21 @@ const (
 )
 
 // clocks knows which clocks to believe. Timers are due by the earlier of the server's clock and ours, so that nothing
-// comes early unless both are ahead; but a clock that is moved back while we watch must not make endings late. Ours is
-// judged by the machine's steady clock, which nobody moves, and the server's by ours where the two agreed before.
+// comes early unless both are ahead; but a clock that is moved back while we watch must not make endings late. So ours is
+// the last time on which the server's clock and the wall clock agreed, carried on by the machine's steady clock, which
+// nobody moves; and what they agree on may go ahead, but never back.
+//
+// That both go ahead is believed, though it may be a mistake that ends everything early: a machine that slept, one that
+// was held by its host, and one whose time was set right soon after it started all look the same. A steady clock that
+// counts sleep (CLOCK_BOOTTIME) would tell the first alone, and to doubt the others would make endings late.
 type clocks struct {
 	wall   func() time.Time
-	steady func() time.Duration // since the start; nil: the wall clock alone is believed
+	steady func() time.Duration // nil: the wall clock alone is believed
 
 	mu       sync.Mutex
-	start    time.Time
-	useWall  bool // the wall clock is nearer to the server's than start and steady together
-	agreed   bool // the server's clock and ours were close once
-	alone    bool // the server's clock was moved: ours is believed alone
+	start    time.Time // when steady was zero
+	agreed   bool      // the server's clock and the wall clock were close once
+	alone    bool      // the server's clock was moved, or both were moved back: ours is believed alone
 	measured time.Time
 }
 
@@ -35,15 +39,22 @@ func newClocks(now func() time.Time) *clocks {
 		return &clocks{wall: now}
 	}
 	start := time.Now()
-	return &clocks{wall: time.Now, start: start, steady: func() time.Duration { return time.Since(start) }}
+	return &clocks{wall: time.Now, start: start.Round(0), steady: func() time.Duration { return time.Since(start) }}
 }
 
 // ours is the time we believe it is.
 func (c *clocks) ours() time.Time {
-	if c.steady == nil || c.useWall {
+	if c.steady == nil {
 		return c.wall()
 	}
-	return c.start.Add(c.steady()).Round(0)
+	return c.start.Add(c.steady())
+}
+
+// behind is how far the wall clock, from which the ends of new grants are made, was moved back from the time we believe.
+func (c *clocks) behind() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ours().Sub(c.wall().Round(0))
 }
 
 // caller is the argument of scripts that read the time: ours in Unix milliseconds, and a mark where it counts alone.
@@ -68,22 +79,24 @@ func (c *clocks) due() bool {
 	return true
 }
 
-// compare takes what the server's clock is ahead of our wall clock, and tells whether whom we believe has changed.
-func (c *clocks) compare(ahead time.Duration) (changed bool) {
+// compare takes what the server's clock is ahead of the wall clock, and tells whether ours counts alone, and whether that
+// has changed.
+func (c *clocks) compare(ahead time.Duration) (alone, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wall := c.wall()
-	fromSteady := wall.Add(ahead).Sub(c.start.Add(c.steady()).Round(0))
-	c.useWall = ahead.Abs() <= fromSteady.Abs()
-	apart := min(ahead.Abs(), fromSteady.Abs())
+	wall := c.wall().Round(0)
+	gone := wall.Add(ahead).Sub(c.ours()) // how far the server's clock went on beside the steady one
 	was := c.alone
 	switch {
-	case apart <= stepped:
-		c.agreed, c.alone = true, false
-	case c.agreed:
-		c.alone, c.useWall = true, false
+	case !c.agreed, ahead.Abs() <= stepped && gone >= -stepped:
+		// Small steps are followed, also back, as the steady clock may not run true; and before the first agreement there is
+		// nothing to hold on to.
+		c.start = wall.Add(-c.steady())
+		c.agreed, c.alone = ahead.Abs() <= stepped, false
+	default: // where the server's alone goes on as before, it is the wall clock that was moved
+		c.alone = gone.Abs() > stepped
 	}
-	return c.alone != was
+	return c.alone, c.alone != was
 }
 
 // watchClocks compares the clocks now and then.
@@ -103,7 +116,11 @@ func (s *Store) watchClocks(ctx context.Context) {
 	if err != nil {
 		return // the claim that follows says so
 	}
-	if s.clocks.compare(worst) {
-		s.cfg.Log.ErrorContext(ctx, "a server's clock was moved while we ran; until it is right again our own counts alone", "ahead", worst.Round(time.Millisecond))
+	switch alone, changed := s.clocks.compare(worst); {
+	case changed && alone:
+		s.cfg.Log.ErrorContext(ctx, "a clock was moved while we ran; until it is right again our own, carried on from before, counts alone",
+			"server_ahead", worst.Round(time.Millisecond), "wall_behind", s.clocks.behind().Round(time.Millisecond))
+	case changed:
+		s.cfg.Log.InfoContext(ctx, "the clocks agree again")
 	}
 }

@@ -65,7 +65,9 @@ type Config struct {
 }
 
 // Wait is the durability that arming asks for (WAIT, WAITAOF in the same pipeline). Where it is not reached in time,
-// Take of an arm and Safe return ErrNotDurable: no activation begins, and what is armed ends by its own timer.
+// Take of an arm and Safe return ErrNotDurable: no activation begins, and what is armed ends by its own timer. What a person
+// ends, refuses or extends waits for it too, so that a failover does not undo what they were told; where it is not reached in
+// time, that is logged and goes on.
 type Wait struct {
 	// Replicas that must have the write. Zero: none.
 	Replicas int

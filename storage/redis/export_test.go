@@ -17,6 +17,12 @@ func (s *Store) Claims() goredis.UniversalClient { return s.claims }
 // RunTwice makes every script that may be repeated after a lost reply run twice, with the second reply given.
 func (s *Store) RunTwice() { s.client.AddHook(twice{}) }
 
+// Alone makes the caller's clock count alone, for leases too, so that a test can move all the time there is.
+func (s *Store) Alone() *Store {
+	s.clocks.alone = true
+	return s
+}
+
 // Scripts are all scripts.
 func (s *Store) Scripts() scripts { return s.scripts }
 

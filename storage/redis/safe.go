@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,10 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	status, err := check(ctx)
 	if err != nil {
 		return Status{}, fmt.Errorf("redis: how safe state is cannot be told: %w", err)
+	}
+	if behind := s.clocks.behind(); behind > refusedSkew {
+		status.Problems = append(slices.Clip(status.Problems), fmt.Sprintf("this machine's clock was set back by %s while Elevate ran, so that grants would be too short; "+
+			"set it right, or restart Elevate where it is right now", behind.Round(time.Second)))
 	}
 	_, shards, err := s.layOut(ctx, s.keys.shards)
 	if err != nil {

@@ -42,7 +42,7 @@ func onServer(r interface{ URL() string }, change func(*redis.Config)) storagete
 		Open: func(t storagetest.TB, clock *storagetest.Clock) workflows.Store {
 			cfg := redis.Config{URL: r.URL(), Prefix: prefix(), Now: clock.Now}
 			change(&cfg)
-			return open(t, cfg)
+			return open(t, cfg).Alone()
 		},
 		Pass:    func(_ *storagetest.Clock, d time.Duration) { time.Sleep(d) },
 		NoHours: "a redis-server's clock cannot be moved; the in-process server's can, and runs the same scripts",

@@ -1,8 +1,11 @@
 package redis_test
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -126,5 +129,56 @@ func TestRepeatedArmWaitsToo(t *testing.T) {
 	r := approved(t, s)
 	if err := s.Take(t.Context(), transition(access.Arm, access.Approved, armed(r))); !errors.Is(err, redis.ErrNotDurable) {
 		t.Errorf("arming without a replica: %v, want ErrNotDurable", err)
+	}
+}
+
+// What somebody was told to be done waits for the replicas; where there is none it is done all the same, and logged. The
+// program's own does not wait, or endings would.
+func TestWhatPeopleDoWaitsForReplicasAndIsDoneWithoutThem(t *testing.T) {
+	t.Parallel()
+	url := storagetest.StartRedis(t).URL()
+	var log bytes.Buffer
+	plain := open(t, redis.Config{URL: url})
+	s := open(t, redis.Config{URL: url, Wait: redis.Wait{Replicas: 1, Timeout: 50 * time.Millisecond}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for arrow, way := range map[access.Arrow]struct {
+		before []access.Arrow
+		to     access.State
+	}{
+		access.Refuse: {nil, access.Denied},
+		access.Cancel: {nil, access.Cancelled},
+		access.Undo:   {[]access.Arrow{access.Accept, access.Arm}, access.Deactivating},
+		access.End:    {[]access.Arrow{access.Accept, access.Arm, access.Confirm}, access.Deactivating},
+		access.Extend: {[]access.Arrow{access.Accept, access.Arm, access.Confirm}, access.Active},
+	} {
+		for _, who := range []access.PersonID{"ben", access.System} {
+			r := fresh(plain, rand.Text())
+			r.Auto = who == access.System // it decides by itself
+			take(t, plain, access.Submit, access.None, r)
+			for _, a := range way.before {
+				next := accepted(r)
+				if a != access.Accept {
+					next = onward(r, a)
+				}
+				take(t, plain, a, r.State, next)
+				r = next
+			}
+			next := onward(r, arrow)
+			next.State = way.to
+			switch arrow {
+			case access.Refuse:
+				next.Decisions = []access.Decision{decision(who, access.Deny)}
+			case access.Undo:
+				next.NextTry, next.EndingAt = time.Now(), time.Now()
+			}
+			tr := transition(arrow, r.State, next)
+			tr.Event.Actor.Person = who
+			log.Reset()
+			if err := s.Take(t.Context(), tr); err != nil {
+				t.Errorf("%s by %s: %v", arrow, who, err)
+			}
+			if waited := strings.Contains(log.String(), string(r.ID)); waited != (who != access.System) {
+				t.Errorf("%s by %s: waited %v, log %q", arrow, who, waited, &log)
+			}
+		}
 	}
 }

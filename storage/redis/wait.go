@@ -15,7 +15,7 @@ var ErrNotDurable = errors.New("written, but not as durably as asked")
 // redirects is how often a call follows a slot that moved to another node.
 const redirects = 3
 
-// waits tells whether arming asks for more than the master's own word.
+// waits tells whether Config asks for more than the master's own word.
 func (s *Store) waits() bool { return s.cfg.Wait.Replicas > 0 || s.cfg.Wait.AOF }
 
 // wordWaited sends a call and, in the same pipeline and so on the same connection, waits until its write is as durable

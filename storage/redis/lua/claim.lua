@@ -1,5 +1,6 @@
 -- claim: leases timers of one lane that are due, the earliest first. A claimed timer stays in its lane, due again at
--- the end of the lease. A timer that calls a connector waits while another works on its right.
+-- the end of the lease, when the claim itself is looked at: whoever put it there may have another clock. A timer that calls a
+-- connector waits while another works on its right.
 -- KEYS     1 lane (zset)   2 claims (hash)   3 fences (string: the last one given)
 -- ARGV     1 base of the slot's keys   2 caller's clock (Unix ms)   3 lease (ms)   4 limit   5 "1": respect rights
 -- Replies  {when the earliest that is left is due (Unix ms) or "", "more" where that is now or "",
@@ -10,8 +11,8 @@
 local MOST_LOOKED_AT = 512
 
 local lane, base, lease, limit, exclusive = KEYS[1], ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local now = clock(ARGV[2])
-local until_ = ms(now + lease)
+local now, shared = clock(ARGV[2])
+local until_ = ms(shared + lease)
 local given, fence = {}, nil
 
 -- next_fence begins at the time, so that fences also rise where the store lost its last one.
@@ -44,19 +45,21 @@ end
 -- lease_all leases what is free, and lets the others wait.
 local function lease_all(found, names)
   if #found == 0 then return end
-  local held = exclusive and redis.call('HMGET', KEYS[2], unpack(names)) or {}
+  local held = redis.call('HMGET', KEYS[2], unpack(names))
   local scores, claims, taken = {}, {}, {}
   for i, t in ipairs(found) do
     local name = names[i]
-    local busy = taken[name] or claimed(held[i])
-    if busy and busy > now then
-      scores[#scores + 1] = ms(busy)
-      claims[#claims + 1] = name .. WAITING
-      claims[#claims + 1] = '1'
+    local left = (taken[name] or claimed(held[i]) or 0) - shared
+    if left > 0 then
+      scores[#scores + 1] = ms(now + left)
+      if exclusive then
+        claims[#claims + 1] = name .. WAITING
+        claims[#claims + 1] = '1'
+      end
     else
       local sharers = exclusive and ms(redis.call('SCARD', base .. 'right:' .. t.right)) or ''
       local mine = next_fence()
-      scores[#scores + 1] = until_
+      scores[#scores + 1] = ms(now + lease)
       claims[#claims + 1] = name
       claims[#claims + 1] = until_ .. '|' .. t.member .. '|' .. mine
       taken[name] = tonumber(until_)

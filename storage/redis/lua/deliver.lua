@@ -4,7 +4,7 @@
 --          6 channel of nudges   7 name of the chat
 -- Replies  ok · known
 --
--- The hash of a delivery: payload, fence (how often it was claimed), token.
+-- The hash of a delivery: payload, fence (how often it was claimed), token, until (end of the lease by the clock of leases, Unix ms).
 
 local token = redis.call('GET', KEYS[3]) or redis.call('HGET', KEYS[2], 'token')
 if token then return token == ARGV[1] and 'ok' or 'known' end

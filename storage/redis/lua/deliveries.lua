@@ -6,16 +6,20 @@
 --
 -- The hashes are named by the members of the inbox and lie in the same slot.
 
-local now = clock(ARGV[2])
-local until_ = ms(now + tonumber(ARGV[3]))
+local now, shared = clock(ARGV[2])
+local lease = tonumber(ARGV[3])
 local given = {}
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ms(now), 'LIMIT', 0, tonumber(ARGV[4]))) do
-  local payload = redis.call('HGET', ARGV[1] .. key, 'payload')
-  if payload then
-    redis.call('ZADD', KEYS[1], until_, key)
-    given[#given + 1] = {key, ms(redis.call('HINCRBY', ARGV[1] .. key, 'fence', 1)), payload}
-  else
+  local delivery = redis.call('HMGET', ARGV[1] .. key, 'payload', 'until')
+  local left = tonumber(delivery[2] or '0') - shared
+  if not delivery[1] then
     redis.call('ZREM', KEYS[1], key)
+  elseif left > 0 then -- its holder's clock is behind ours
+    redis.call('ZADD', KEYS[1], ms(now + left), key)
+  else
+    redis.call('ZADD', KEYS[1], ms(now + lease), key)
+    redis.call('HSET', ARGV[1] .. key, 'until', ms(shared + lease))
+    given[#given + 1] = {key, ms(redis.call('HINCRBY', ARGV[1] .. key, 'fence', 1)), delivery[1]}
   end
 end
 

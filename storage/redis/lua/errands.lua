@@ -5,10 +5,11 @@
 -- Replies  {when the earliest that is left is due (Unix ms) or "", "more" where that is now or "", {topic, fence, tries, {note, …}, {name, ref, …}}, …}
 --
 -- Lists and hashes are named by the members of the outbox and lie in the same slot. The hash of a topic: fence, tries,
--- given (notes handed out and not told yet, while it is leased), lease (ms), token of the last report, r:<name> for refs.
+-- given (notes handed out and not told yet, while it is leased), lease (ms), until (its end by the clock of leases, Unix ms),
+-- token of the last report, r:<name> for refs.
 
-local now = clock(ARGV[2])
-local until_ = ms(now + tonumber(ARGV[3]))
+local now, shared = clock(ARGV[2])
+local lease = tonumber(ARGV[3])
 
 -- refs gives the names and refs in the hash of a topic, by name.
 local function refs(state)
@@ -30,14 +31,17 @@ end
 local given = {}
 for _, topic in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ms(now), 'LIMIT', 0, tonumber(ARGV[4]))) do
   local notes = redis.call('LRANGE', ARGV[1] .. 'q:' .. topic, 0, tonumber(ARGV[5]) - 1)
+  local key = ARGV[1] .. 't:' .. topic
+  local left = tonumber(redis.call('HGET', key, 'until') or '0') - shared
   if #notes == 0 then
     redis.call('ZREM', KEYS[1], topic)
+  elseif left > 0 then -- its holder's clock is behind ours
+    redis.call('ZADD', KEYS[1], ms(now + left), topic)
   else
-    local key = ARGV[1] .. 't:' .. topic
     local fence = redis.call('HINCRBY', key, 'fence', 1)
-    redis.call('HSET', key, 'given', #notes, 'lease', ARGV[3])
+    redis.call('HSET', key, 'given', #notes, 'lease', ARGV[3], 'until', ms(shared + lease))
     redis.call('PERSIST', key)
-    redis.call('ZADD', KEYS[1], until_, topic)
+    redis.call('ZADD', KEYS[1], ms(now + lease), topic)
     local tries = redis.call('HGET', key, 'tries') or '0'
     given[#given + 1] = {topic, ms(fence), tries, notes, refs(redis.call('HGETALL', key))}
   end

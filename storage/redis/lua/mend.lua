@@ -8,8 +8,8 @@
 -- The lanes lie in the same slot.
 
 local base, id, right, connector = ARGV[1], ARGV[5], ARGV[9], ARGV[10]
-local now = clock(ARGV[3])
-local latest = now + tonumber(ARGV[4])
+local _, shared = clock(ARGV[3])
+local latest = shared + tonumber(ARGV[4])
 local found = redis.call('HMGET', KEYS[1], 'state', 'version', 'ends', 'right', 'connector', 'person', 'requester', 'role', 'timers', 'doc')
 local doc = found[10]
 if not doc then return 'moved' end

@@ -7,11 +7,16 @@ end
 
 -- clock is the one place where scripts read the time: the earlier of Redis' clock and the caller's, in whole Unix
 -- milliseconds, so that nothing comes early unless both are ahead. A caller that saw Redis' clock being moved writes "="
--- in front of its own, which then counts alone.
+-- in front of its own, which then counts alone. The second value is the clock of leases: Redis' own, which all callers
+-- share, so that a lease is as long for everybody, however far apart their clocks are.
 local function clock(caller)
-  if string.sub(caller, 1, 1) == '=' then return tonumber(string.sub(caller, 2)) end
+  if string.sub(caller, 1, 1) == '=' then
+    local own = tonumber(string.sub(caller, 2))
+    return own, own
+  end
   local t = redis.call('TIME')
-  return math.min(t[1] * 1000 + math.floor(t[2] / 1000), tonumber(caller))
+  local shared = t[1] * 1000 + math.floor(t[2] / 1000)
+  return math.min(shared, tonumber(caller)), shared
 end
 
 -- put sets a member of a lane, and nudges the sleepers of the lane when it is now the earliest.
@@ -29,8 +34,8 @@ local function due_of(timers, name)
 end
 
 -- Claims are a hash: by the right for timers that call a connector, so that one call at a time works on a right, and by the
--- lane's member "<timer>|<id>" for the others. claimed reads one: the end of the lease in Unix ms and the owner
--- "<timer>|<id>|<fence>", or nothing.
+-- lane's member "<timer>|<id>" for the others. claimed reads one: the end of the lease in Unix ms by the clock of leases and
+-- the owner "<timer>|<id>|<fence>", or nothing. The place of a claimed timer in its lane only tells when to look again.
 local function claimed(text)
   if not text then return end
   local bar = string.find(text, '|', 1, true)

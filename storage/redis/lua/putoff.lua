@@ -13,6 +13,6 @@ for i = 7, #ARGV, 2 do
   redis.call('HSET', KEYS[2], 'r:' .. ARGV[i], ARGV[i + 1])
 end
 redis.call('HINCRBY', KEYS[2], 'tries', 1)
-redis.call('HDEL', KEYS[2], 'given', 'lease')
+redis.call('HDEL', KEYS[2], 'given', 'lease', 'until')
 put(KEYS[1], 'out:' .. ARGV[6], ARGV[2], ARGV[4], ARGV[5])
 return 'ok'

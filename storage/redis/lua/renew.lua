@@ -13,7 +13,7 @@ local name = ARGV[6] == '1' and rec[2] or member
 local _, owner = claimed(redis.call('HGET', KEYS[3], name))
 if owner ~= member .. '|' .. ARGV[3] then return 'stale' end
 
-local until_ = ms(clock(ARGV[4]) + tonumber(ARGV[5]))
-if due then redis.call('ZADD', KEYS[2], until_, member) end
-redis.call('HSET', KEYS[3], name, until_ .. '|' .. owner)
+local now, shared = clock(ARGV[4])
+if due then redis.call('ZADD', KEYS[2], ms(now + tonumber(ARGV[5])), member) end
+redis.call('HSET', KEYS[3], name, ms(shared + tonumber(ARGV[5])) .. '|' .. owner)
 return 'ok'

@@ -9,17 +9,18 @@ local state = redis.call('HMGET', KEYS[3], 'fence', 'given', 'lease', 'token')
 if state[4] == ARGV[1] then return 'ok' end
 if state[1] ~= ARGV[3] or not state[2] then return 'stale' end
 
-local now = clock(ARGV[4])
+local now, shared = clock(ARGV[4])
 redis.call('HSET', KEYS[3], 'token', ARGV[1], 'tries', '0')
 for i = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[3], 'r:' .. ARGV[i], ARGV[i + 1])
 end
 redis.call('LPOP', KEYS[2])
 if redis.call('HINCRBY', KEYS[3], 'given', -1) > 0 then
+  redis.call('HSET', KEYS[3], 'until', ms(shared + tonumber(state[3])))
   redis.call('ZADD', KEYS[1], ms(now + tonumber(state[3])), ARGV[2])
   return 'ok'
 end
-redis.call('HDEL', KEYS[3], 'given', 'lease')
+redis.call('HDEL', KEYS[3], 'given', 'lease', 'until')
 if redis.call('LLEN', KEYS[2]) > 0 then
   put(KEYS[1], 'out:' .. ARGV[7], ARGV[2], ms(now), ARGV[6])
 else
