@@ -132,7 +132,7 @@ func (f *Factors) follow(ctx context.Context, token access.Secret, v Visit, at S
 	if !same(e.Link, link) || e.Step != at || v.SignedIn != "" && v.SignedIn != access.PersonID(id) {
 		return access.Person{}, e, ErrLink
 	}
-	p, err := f.cfg.Directory.Person(ctx, access.PersonID(id))
+	p, err := f.target(ctx, access.PersonID(id))
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		return p, e, ErrLink
