@@ -53,7 +53,7 @@ type Office struct {
 
 	target *demo.Target
 	checks map[access.Method]workflows.Factor // that the verbs know
-	unsent atomic.Int64 // messages that the chat did not take
+	unsent atomic.Int64                       // messages that the chat did not take
 	mu     sync.Mutex
 	now    time.Time
 }
