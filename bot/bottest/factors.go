@@ -184,3 +184,23 @@ func approvedWithCode(s *scene) {
 	s.clicks(Lea, m, "Details")
 	s.alone(Lea, "Approved by Lea Berg", "with a code of an authenticator app")
 }
+
+// uncheckable: where Elevate has nothing to check a code with, as in the playground or without secrets.keys, what takes one
+// is neither asked for nor approved.
+func uncheckable(s *scene) {
+	const safe, said = "safe-admin 1h fix the replication", "a second factor that Elevate cannot check here"
+	anas := s.enrolled(Ana)
+	s.types(Ana, safe)
+	s.withCode(Ana, "Request access", s.code(anas))
+	m := s.channel("Ana Lima (ana) asks for", "Safe admin")
+	delete(s.checks, access.TOTP)
+	s.types(Ben, safe)
+	s.toldOf(Ben, said)
+	s.clicks(Lea, m, "Approve")
+	s.toldOf(Lea, said)
+	s.nothingGranted(Ana)
+	s.channel("Waiting for approval", "Ana Lima (ana) asks for", "Safe admin")
+	if anas := s.records(); len(anas) != 1 || anas[0].State != access.Pending || len(s.below("")) != 1 {
+		s.Errorf("after what no code could be checked for: %d messages in the channel, and of Ana's %+v", len(s.below("")), anas)
+	}
+}

@@ -52,7 +52,8 @@ type Office struct {
 	People []access.Person
 
 	target *demo.Target
-	unsent atomic.Int64 // messages that the chat did not take
+	checks map[access.Method]workflows.Factor // that the verbs know
+	unsent atomic.Int64                       // messages that the chat did not take
 	mu     sync.Mutex
 	now    time.Time
 }
@@ -113,8 +114,9 @@ func NewOffice(t T, s Stage) *Office {
 		t.Fatalf("policy %d, %s: %s", p.Rule, p.Key, p.Text)
 	}
 	o.openFactors(t, s.Name)
+	o.checks = map[access.Method]workflows.Factor{access.TOTP: o.Factors}
 	o.Service, err = workflows.New(workflows.Config{
-		Factors: map[access.Method]workflows.Factor{access.TOTP: o.Factors},
+		Factors: o.checks,
 		Store:   o.Store, Directory: o.Directory, Policies: set, Roles: roles, Now: o.Now, NoticeBefore: 10 * time.Minute,
 		Connectors: map[string]connectors.Connector{"demo": connector},
 	})

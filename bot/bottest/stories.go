@@ -36,6 +36,7 @@ func stories() []story {
 		{"long words and many approvers", longAndMany},
 		{"asking takes a code", secondFactor},
 		{"approving takes a code", approvedWithCode},
+		{"a code that cannot be checked", uncheckable},
 	}
 }
 

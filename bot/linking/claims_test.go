@@ -443,16 +443,18 @@ func TestWhoeverWaitsForTheTurnHasAllTheTimeToAsk(t *testing.T) {
 	}
 }
 
-// TestWithoutARefreshTokenGroupsAgeAsBefore: they count for as long as the configuration says, and then not.
-func TestWithoutARefreshTokenGroupsAgeAsBefore(t *testing.T) {
+// TestWithoutARefreshTokenGroupsCountForAMinute: after that nothing is done until the person signs in again.
+func TestWithoutARefreshTokenGroupsCountForAMinute(t *testing.T) {
 	t.Parallel()
 	w := setupAway(t, oidcfake.Faults{Refreshes: oidcfake.Refreshes{NoRefresh: true}})
 	w.link()
 	w.provider.SetGroups("00u-ana")
-	w.pass(23 * time.Hour)
-	w.is("within a day", 0, true)
-	w.pass(time.Hour)
-	w.is("after a day", 0, false)
+	w.pass(50 * time.Second)
+	w.is("within a minute", 0, true)
+	w.pass(10 * time.Second)
+	w.refused("after a minute", "groups_too_old", "ana can type `/elevate link`, sign in again")
+	w.link()
+	w.is("after signing in again", 0, false)
 	if n := w.refreshes(); n != 0 {
 		t.Errorf("refreshed %d times", n)
 	}

@@ -28,7 +28,7 @@ func Check(ctx context.Context, cfg Config) (remarks []string, err error) {
 		remarks = append(remarks, "the provider does not say that it knows PKCE with S256: it would not notice a code that somebody else redeems")
 	}
 	if slices.Contains(cfg.Scopes, OfflineAccess) && len(found.offers) > 0 && !slices.Contains(found.offers, OfflineAccess) {
-		remarks = append(remarks, "the provider does not say that it knows the scope offline_access: without a refresh token, groups among the claims are as old as the person's last sign-in, up to oidc.groups_for")
+		remarks = append(remarks, "the provider does not say that it knows the scope offline_access: without a refresh token, groups among the claims count for oidc.groups_for after the person's last sign-in, and then nothing is done for them until they sign in again with /elevate link")
 	}
 	return remarks, nil
 }

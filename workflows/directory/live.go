@@ -17,8 +17,10 @@ const (
 	// linksFresh is the longest that links are believed to be all, where groups are looked up by them. Who an account is,
 	// is asked each time.
 	linksFresh = 2 * time.Second
-	// claimsFor is the default of Config.ClaimsFor.
-	claimsFor = 24 * time.Hour
+	// claimsFor is the default of Config.ClaimsFor: no group is believed for longer than those that can be asked for.
+	claimsFor = wordFresh
+	// claimsListed is how long, at least, lists show groups that the identity provider named; whoever then acts is asked for anew.
+	claimsListed = 24 * time.Hour
 	// accountsMax bounds the memory for words on accounts.
 	accountsMax = 20_000
 )
@@ -80,7 +82,8 @@ type Config struct {
 	TrustEmail bool
 	// Claims asks for groups at the moment of the click, for links that allow it. Nil: the groups of the last sign-in count.
 	Claims Claims
-	// ClaimsFor is how long the groups of a sign-in count after it, where they cannot be asked for again. Zero: 24 hours.
+	// ClaimsFor is how long the groups of a sign-in count after it, where they cannot be asked for again; after that the person
+	// is refused until they sign in again. Zero: a minute.
 	ClaimsFor time.Duration
 	// Emails are the chats in which a confirmed e-mail address counts, by name. Nil: it counts nowhere.
 	Emails map[string]Profiles

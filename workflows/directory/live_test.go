@@ -395,10 +395,21 @@ func TestGroupsAreAsTheyAreNow(t *testing.T) {
 	}
 }
 
-// TestClaimsCountForTheirTime: the groups of a sign-in are those of the last one, and end.
+// TestClaimsCountForTheirTime: the groups of a sign-in are those of the last one, and count for a minute, or for as long as
+// the configuration says. After that the person is refused, and told the way out; lists know them still, and who signs in
+// again goes on.
 func TestClaimsCountForTheirTime(t *testing.T) {
 	t.Parallel()
-	w := live(t, func(c *directory.Config) { c.ClaimsFor = time.Hour })
+	for counts, asked := range map[time.Duration]time.Duration{time.Minute: 0, time.Hour: time.Hour} {
+		t.Run(counts.String(), func(t *testing.T) {
+			t.Parallel()
+			claimsCountFor(t, counts, asked)
+		})
+	}
+}
+
+func claimsCountFor(t *testing.T, counts, configured time.Duration) {
+	w := live(t, func(c *directory.Config) { c.ClaimsFor = configured })
 	w.signedIn("U0ANA", "ana", w.now, "db-admins", "other")
 	look := func(after time.Duration, want bool) {
 		t.Helper()
@@ -409,8 +420,27 @@ func TestClaimsCountForTheirTime(t *testing.T) {
 		}
 	}
 	look(0, true)
-	look(59*time.Minute, true)
-	look(time.Minute, false)
+	look(counts-time.Second, true)
+	w.now = w.now.Add(time.Second)
+	_, err := w.Person(t.Context(), "ana")
+	var refused *access.Refusal
+	if !errors.As(err, &refused) || !errors.Is(err, access.ErrUnavailable) || refused.Code != "groups_too_old" || !strings.Contains(refused.Text, "ana can type `/elevate link`, sign in again") {
+		t.Errorf("after %s: %v", counts, err)
+	}
+	if p, err := w.Known(t.Context(), "ana"); err != nil || p.ID != "ana" {
+		t.Errorf("without her groups: %v, %v", p, err)
+	}
+	listed := func(want bool) {
+		t.Helper()
+		people, err := w.People(t.Context())
+		i := slices.IndexFunc(people, func(p access.Person) bool { return p.ID == "ana" })
+		if err != nil || i < 0 || slices.Contains(people[i].Groups, "dba") != want {
+			t.Errorf("listed: %+v, %v", people, err)
+		}
+	}
+	listed(true)
+	w.now = w.now.Add(24*time.Hour - counts)
+	listed(false)
 	w.signedIn("U0ANA", "ana", w.now, "db-admins")
 	look(2*time.Second, true)
 	w.signedIn("U0ANA", "ana", w.now) // signed in again, and is in no group any more

@@ -132,7 +132,7 @@ func (f *Factors) follow(ctx context.Context, token access.Secret, v Visit, at S
 	if !same(e.Link, link) || e.Step != at || v.SignedIn != "" && v.SignedIn != access.PersonID(id) {
 		return access.Person{}, e, ErrLink
 	}
-	p, err := f.cfg.Directory.Person(ctx, access.PersonID(id))
+	p, err := f.target(ctx, access.PersonID(id))
 	switch {
 	case errors.Is(err, access.ErrNotFound):
 		return p, e, ErrLink
@@ -175,7 +175,7 @@ func (f *Factors) Show(ctx context.Context, token access.Secret, v Visit) (Page,
 func (f *Factors) shown(ctx context.Context, p access.Person, e Enrolment, v Visit) (access.Secret, error) {
 	ticket := rand.Text()
 	e.Step, e.Ticket = Shown, hash(ticket)
-	if v.SignedIn != "" {
+	if v.SignedIn != "" && e.Vouched == "" { // whoever has proved a factor has more than a first one to gain: a sign-in adds nothing to that
 		e.Vouched = bySignIn
 	}
 	moved, err := f.cfg.Store.Advance(ctx, p.ID, Opened, e, 0, f.event(EventShown, visitor(p, v), p.ID))

@@ -181,16 +181,23 @@ func TestAnAdministratorWhomNoListNamesStillHasAFactor(t *testing.T) {
 	w.must(w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}))
 }
 
-// What groups somebody is in matters to nobody who confirms or resets their factor: a provider that does not tell stops nothing.
+// What groups somebody is in matters to nobody who sets a factor up, confirms or resets it: a provider that does not tell
+// stops nothing. An account that may do nothing sets none up.
 func TestWhoseGroupsNobodyTellsCanBeConfirmedAndReset(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.grouped("root", "toor")
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	g.fails["ana"] = &access.Refusal{Kind: access.ErrNotAllowed, Code: "account_disabled"}
+	_, err = w.Look(t.Context(), token(link), factor.Visit{})
+	w.refused("a disabled account", err, "account_disabled")
+	g.fails["ana"] = &access.Refusal{Kind: access.ErrUnavailable, Code: "groups_too_old"}
 	w.named("ana", access.Secret{})
 	g.fails["ana"] = errors.New("the provider is down")
 	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
 	g.fails["ana"] = &access.Refusal{Kind: access.ErrUnavailable, Code: "link_suspended"}
-	_, err := w.Reset(t.Context(), by("root"), "ana", access.Secret{})
+	_, err = w.Reset(t.Context(), by("root"), "ana", access.Secret{})
 	w.refused("where nobody can tell whether an administrator has a factor", err, "link_suspended")
 	g.fails["ana"] = nil
 	roots := w.enrolled("root", "toor", access.Secret{})

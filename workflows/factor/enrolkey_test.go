@@ -88,16 +88,22 @@ func (w *world) signed(p access.PersonID, d *passkeytest.Device, err error) acce
 	return factor.Signed(token, d.Signs(w.T, options))
 }
 
-// What is stronger is not made by what is weaker: a code begins an enrolment, and does not vouch for a key. Where there is
-// a key, a code changes nothing.
+// What is stronger is not made by what is weaker: a code begins an enrolment, and does not vouch for a key, nor does a code
+// with a sign-in, which is for a first factor. Where there is a key, a code changes nothing.
 func TestACodeNeitherVouchesForAKeyNorStandsInForOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	seed := w.enrolled("ana", "root", access.Secret{})
 	d := passkeytest.New(t, origin)
-	word := w.registers("ana", d, w.code(seed), factor.Visit{})
-	if set, err := w.Name(t.Context(), by("ana"), word); err != nil || set {
-		t.Fatalf("a code vouched for a key: %t, %v", set, err)
+	for name, v := range map[string]factor.Visit{"a code": {}, "a code and a sign-in": signedIn} {
+		word := w.registers("ana", d, w.code(seed), v)
+		if set, err := w.Name(t.Context(), by("ana"), word); err != nil || set {
+			t.Fatalf("%s vouched for a key: %t, %v", name, set, err)
+		}
+		w.pass(30e9) // the code is spent
+	}
+	if set, err := w.Status(t.Context(), "ana"); err != nil || len(set.Keys) > 0 {
+		t.Fatalf("before an administrator's word: %+v, %v", set, err)
 	}
 	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
 	w.pass(60e9)
@@ -111,7 +117,7 @@ func TestACodeNeitherVouchesForAKeyNorStandsInForOne(t *testing.T) {
 	w.must(err)
 	page, err := w.Show(t.Context(), token(link), factor.Visit{})
 	w.must(err)
-	word, err = w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
+	word, err := w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
 	w.must(err)
 	if set, err := w.Name(t.Context(), by("ana"), word); err != nil || !set {
 		t.Errorf("a key vouches for a new app: %t, %v", set, err)

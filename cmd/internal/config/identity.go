@@ -25,7 +25,7 @@ type OIDC struct {
 	Scopes       []string
 	SubjectClaim string // that people[].oidc is compared with; default sub
 	GroupsClaim  string // default groups
-	// GroupsFor is how long the groups of a sign-in count after it, where they cannot be asked for again. Default: 24h.
+	// GroupsFor is how long the groups of a sign-in count after it, where they cannot be asked for again. Default: 1m.
 	GroupsFor time.Duration
 	// TrustEmail lets somebody be the person whose address the provider has confirmed. Default false.
 	TrustEmail bool
@@ -93,15 +93,16 @@ func (c *checker) checkOIDC(o *OIDC) {
 	c.fill("oidc.subject_claim", &o.SubjectClaim, "sub")
 	c.fill("oidc.groups_claim", &o.GroupsClaim, "groups")
 	if o.GroupsFor < 0 || o.GroupsFor > 30*24*time.Hour || o.GroupsFor == 0 && c.doc.has(at.key("groups_for")) {
-		c.problem(at.key("groups_for"), "is %s: write a time longer than 0 and up to 720h, or leave the key out for 24h", c.doc.quote(at.key("groups_for")))
+		c.problem(at.key("groups_for"), "is %s: write a time longer than 0 and up to 720h, or leave the key out for 1m", c.doc.quote(at.key("groups_for")))
 	}
-	o.GroupsFor = cmp.Or(o.GroupsFor, 24*time.Hour)
+	o.GroupsFor = cmp.Or(o.GroupsFor, time.Minute)
 	claimed := slices.ContainsFunc(slices.Collect(maps.Values(c.Groups)), func(g Group) bool { return g.OIDC != "" })
 	switch {
 	case o.Offline() && len(c.Secrets.Keys) == 0 && !c.silenced(path{"secrets", "keys"}):
 		c.problem(at.key("scopes"), "has offline_access, which needs secrets.keys: refresh tokens lie in Redis sealed")
 	case claimed && !o.Offline():
-		c.warning(at.key("scopes"), "has no offline_access, so the groups of people's claims are as old as their last sign-in, and count for %s after it (groups_for): add it, and they are asked for at the moment of the click", o.GroupsFor)
+		c.warning(at.key("scopes"), "has no offline_access, so the groups of people's claims are those of their last sign-in: they count for %s after it, and then nothing is done for the person until they sign in again with /elevate link. %s",
+			o.GroupsFor, "Add offline_access, and groups are asked for at the moment of the click; or write a longer oidc.groups_for, knowing that whoever is taken out of a group may act as its member for that long")
 	}
 	if o.TrustEmail {
 		c.warning(at.key("trust_email"), "lets whoever can have the provider confirm an address be the person who has it: where you can, write what the provider calls each person into people[].oidc")
