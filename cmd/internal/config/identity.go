@@ -95,14 +95,17 @@ func (c *checker) checkOIDC(o *OIDC) {
 	if o.GroupsFor < 0 || o.GroupsFor > 30*24*time.Hour || o.GroupsFor == 0 && c.doc.has(at.key("groups_for")) {
 		c.problem(at.key("groups_for"), "is %s: write a time longer than 0 and up to 720h, or leave the key out for 1m", c.doc.quote(at.key("groups_for")))
 	}
+	chosen := o.GroupsFor > 0
 	o.GroupsFor = cmp.Or(o.GroupsFor, time.Minute)
 	claimed := slices.ContainsFunc(slices.Collect(maps.Values(c.Groups)), func(g Group) bool { return g.OIDC != "" })
 	switch {
 	case o.Offline() && len(c.Secrets.Keys) == 0 && !c.silenced(path{"secrets", "keys"}):
 		c.problem(at.key("scopes"), "has offline_access, which needs secrets.keys: refresh tokens lie in Redis sealed")
+	case claimed && !o.Offline() && !chosen:
+		c.problem(at.key("scopes"), "has no offline_access, so the groups of people's claims cannot be asked for again after a sign-in: add it, and they are asked for at the moment of the click; or write oidc.groups_for, the time that they count after a sign-in, knowing that whoever is taken out of a group may act as its member for that long")
 	case claimed && !o.Offline():
-		c.warning(at.key("scopes"), "has no offline_access, so the groups of people's claims are those of their last sign-in: they count for %s after it, and then nothing is done for the person until they sign in again with /elevate link. %s",
-			o.GroupsFor, "Add offline_access, and groups are asked for at the moment of the click; or write a longer oidc.groups_for, knowing that whoever is taken out of a group may act as its member for that long")
+		c.warning(at.key("scopes"), "has no offline_access, so the groups of people's claims are those of their last sign-in: they count for %s after it (groups_for), and then nothing is done for the person until they sign in again with /elevate link",
+			o.GroupsFor)
 	}
 	if o.TrustEmail {
 		c.warning(at.key("trust_email"), "lets whoever can have the provider confirm an address be the person who has it: where you can, write what the provider calls each person into people[].oidc")
