@@ -87,6 +87,8 @@ type request interface {
 	GetTargetScheduleId() *string
 	GetStatus() *string
 	GetJustification() *string
+	GetCreatedDateTime() *time.Time
+	GetScheduleInfo() models.RequestScheduleable
 	SetPrincipalId(*string)
 	SetJustification(*string)
 	SetScheduleInfo(models.RequestScheduleable)
@@ -98,7 +100,10 @@ type request interface {
 func askedOf[A fmt.Stringer](v request, action *A) asked {
 	a := asked{
 		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
-		status: text(v.GetStatus()), why: text(v.GetJustification()),
+		status: text(v.GetStatus()), why: text(v.GetJustification()), created: moment(v.GetCreatedDateTime()),
+	}
+	if s := v.GetScheduleInfo(); s != nil && s.GetExpiration() != nil {
+		a.end = moment(s.GetExpiration().GetEndDateTime())
 	}
 	if action != nil {
 		a.action = (*action).String()

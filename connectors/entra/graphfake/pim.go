@@ -30,14 +30,21 @@ type request struct {
 	id, schedule, principal string
 	right                   Right
 	action, status, why     string
-	created                 time.Time
+	created, begins, ends   time.Time
 	slow                    int         // lists until it is done
+	granted                 bool        // it waits for its beginning
 	then                    *assignment // what is there when it is done
 }
 
-// expire ends what has come to its end. The last Global Administrator does not end.
-func (f *Tenant) expire() {
+// pass lets what was granted begin when its time has come, and ends what has come to its end. The last Global
+// Administrator does not end.
+func (f *Tenant) pass() {
 	now := f.now()
+	for _, r := range f.requests {
+		if r.granted && !r.begins.After(now) {
+			f.provision(r)
+		}
+	}
 	for _, a := range f.assigned {
 		if !a.gone && !a.end.IsZero() && !a.end.After(now) && !f.last(a) {
 			a.gone = true
@@ -85,12 +92,13 @@ func (f *Tenant) take(w http.ResponseWriter, body []byte) {
 		fail(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
-	f.expire()
+	f.pass()
 	if f.people[in.PrincipalID] == nil {
 		fail(w, http.StatusBadRequest, "SubjectNotFound", "The subject is not found.")
 		return
 	}
-	r := &request{id: f.id(), principal: in.PrincipalID, right: in.right(), action: in.Action, why: in.Justification, created: f.now(), status: "Provisioned"}
+	r := &request{id: f.id(), principal: in.PrincipalID, right: in.right(), action: in.Action, why: in.Justification, created: f.now(), status: "Provisioned",
+		begins: in.ScheduleInfo.StartDateTime, ends: in.ScheduleInfo.Expiration.EndDateTime}
 	r.schedule = r.id
 	code := ""
 	switch in.Action {
@@ -151,14 +159,21 @@ func (f *Tenant) assign(in ask, r *request) string {
 			return "RoleAssignmentExists"
 		}
 	}
-	if slices.ContainsFunc(f.requests, func(o *request) bool { return o.slow > 0 && o.right == r.right && o.principal == r.principal }) {
+	if slices.ContainsFunc(f.requests, func(o *request) bool {
+		return (o.slow > 0 || o.granted) && o.right == r.right && o.principal == r.principal
+	}) {
 		return "PendingRoleAssignmentRequest"
 	}
 	a := &assignment{schedule: r.id, principal: r.principal, right: r.right, start: f.now(), end: in.ScheduleInfo.Expiration.EndDateTime, hidden: f.Lag}
-	if f.Slow > 0 {
+	switch {
+	case f.Denies != "":
+	case f.Slow > 0:
 		r.status, r.slow, r.then = "PendingProvisioning", f.Slow, a
-	} else if f.Denies == "" {
-		f.assigned = append(f.assigned, a)
+	case r.begins.After(f.now()):
+		r.status, r.granted, r.then = "Granted", true, a
+	default:
+		r.then = a
+		f.provision(r)
 	}
 	return ""
 }
@@ -194,22 +209,31 @@ func (f *Tenant) remove(in ask, r *request) string {
 
 // work does requests that were accepted and take their time; each list of requests is a step.
 func (f *Tenant) work() {
+	f.pass()
 	for _, r := range f.requests {
 		if r.slow == 0 {
 			continue
 		}
 		if r.slow--; r.slow == 0 {
-			r.status = "Provisioned"
-			r.then.start = f.now()
-			f.assigned = append(f.assigned, r.then)
+			f.provision(r)
 		}
 	}
 }
 
+// provision does what a request asks for.
+func (f *Tenant) provision(r *request) {
+	r.granted, r.status = false, "Provisioned"
+	if f.Vague {
+		r.status = "Granted"
+	}
+	r.then.start = f.now()
+	f.assigned = append(f.assigned, r.then)
+}
+
 func (f *Tenant) cancel(w http.ResponseWriter, id string) {
 	for _, r := range f.requests {
-		if r.id == id && r.slow > 0 {
-			r.slow, r.status = 0, "Canceled"
+		if r.id == id && (r.slow > 0 || r.granted) {
+			r.slow, r.granted, r.status = 0, false, "Canceled"
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -220,6 +244,9 @@ func (f *Tenant) cancel(w http.ResponseWriter, id string) {
 func (r *request) document() map[string]any {
 	doc := map[string]any{"id": r.id, "targetScheduleId": r.schedule, "principalId": r.principal, "action": r.action, "status": r.status,
 		"justification": r.why, "createdDateTime": stamp(r.created)}
+	if r.action != "adminRemove" {
+		doc["scheduleInfo"] = map[string]any{"startDateTime": stamp(r.begins), "expiration": map[string]any{"type": "afterDateTime", "endDateTime": stamp(r.ends)}}
+	}
 	r.right.describe(doc)
 	return doc
 }
@@ -265,7 +292,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z
 
 // instances lists active assignments as they show.
 func (f *Tenant) instances(groups bool) []map[string]any {
-	f.expire()
+	f.pass()
 	var out []map[string]any
 	for _, a := range f.assigned {
 		shows := !a.gone

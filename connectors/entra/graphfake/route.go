@@ -214,7 +214,7 @@ func (f *Tenant) MakeEligible(id string, r Right) {
 func (f *Tenant) Holds(id string, r Right) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.expire()
+	f.pass()
 	return slices.ContainsFunc(f.assigned, func(a *assignment) bool { return !a.gone && a.principal == id && a.right == r })
 }
 
@@ -222,7 +222,7 @@ func (f *Tenant) Holds(id string, r Right) bool {
 func (f *Tenant) Holders(r Right) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.expire()
+	f.pass()
 	n := 0
 	for _, a := range f.assigned {
 		if !a.gone && a.right == r {

@@ -74,6 +74,7 @@ type Tenant struct {
 	// How the tenant is slow and false. Numbers count lists.
 	Lag     int  // lists until what was done shows
 	Slow    int  // lists until a request is done that was accepted as pending
+	Vague   bool // goes on to say Granted of requests that are done
 	Lies    bool // confirms removals and does not carry them out
 	Denies  string
 	numbers int
