@@ -1,6 +1,7 @@
 package entra_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -58,4 +59,59 @@ func TestAStatusThatStaysAtGrantedHoldsNothingUp(t *testing.T) {
 	s.Advance(2 * time.Hour)
 	s.wantHolds(t, g, false)
 	s.end(t, c, g, r, access.Absent)
+}
+
+// TestWhatCannotBeCancelledIsWaitedForAndTakenAway: nothing is told to be gone while something may still come true.
+func TestWhatCannotBeCancelledIsWaitedForAndTakenAway(t *testing.T) {
+	c, s := setup(t, plainly)
+	s.Slow, s.Firm = 6, true
+	g := s.grant()
+	_, err := c.Activate(t.Context(), g)
+	wantError(t, err, connectors.TooEarly, "PendingProvisioning")
+	for try := 0; !s.holds(g.Person, g.Role); try++ {
+		_, err = c.Deactivate(t.Context(), g, access.Receipt{})
+		if s.holds(g.Person, g.Role) { // Entra was done during this very call
+			break
+		}
+		wantError(t, err, connectors.TooEarly, "does not cancel that")
+		if try > 8 {
+			t.Fatal("it does not come true")
+		}
+	}
+	_, err = c.Deactivate(t.Context(), g, access.Receipt{})
+	wantError(t, err, connectors.TooEarly, "first 5m")
+	s.old(g)
+	s.end(t, c, g, access.Receipt{}, access.Removed)
+	s.wantHolds(t, g, false)
+}
+
+// TestALaterEndThatHangsKeepsNothingFromBeingTakenAway, whether or not Entra lets it be cancelled.
+func TestALaterEndThatHangsKeepsNothingFromBeingTakenAway(t *testing.T) {
+	for _, firm := range []bool{false, true} {
+		t.Run(fmt.Sprintf("firm %t", firm), func(t *testing.T) {
+			c, s := setup(t, plainly)
+			g := s.grant()
+			r := s.give(t, c, g)
+			s.Slow, s.Firm = 1000, firm
+			longer := g
+			longer.End, longer.Extensions = g.End.Add(time.Hour), 1
+			_, err := c.Activate(t.Context(), longer)
+			wantError(t, err, connectors.TooEarly, "PendingProvisioning")
+			s.old(g)
+			if firm {
+				_, err = c.Deactivate(t.Context(), longer, r)
+				wantError(t, err, connectors.TooEarly, "took it away")
+				s.wantHolds(t, g, false)
+				_, err = c.Deactivate(t.Context(), longer, r)
+				wantError(t, err, connectors.TooEarly, "does not cancel that")
+				s.Do(func() { s.Firm = false })
+				_, err = c.Deactivate(t.Context(), longer, r)
+				wantError(t, err, connectors.TooEarly, "was cancelled")
+				s.end(t, c, longer, r, access.Absent)
+			} else {
+				s.end(t, c, longer, r, access.Removed)
+			}
+			s.wantHolds(t, g, false)
+		})
+	}
 }

@@ -33,7 +33,7 @@ type request struct {
 	created, begins, ends   time.Time
 	slow                    int         // lists until it is done
 	granted                 bool        // it waits for its beginning
-	then                    *assignment // what is there when it is done
+	then                    *assignment // what is there when it is done, or what gets another end
 }
 
 // pass lets what was granted begin when its time has come, and ends what has come to its end. The last Global
@@ -186,7 +186,12 @@ func (f *Tenant) update(in ask, r *request) string {
 	if code := f.refuses(in); code != "" {
 		return code
 	}
-	a.end, r.schedule = in.ScheduleInfo.Expiration.EndDateTime, a.schedule
+	r.schedule, r.then = a.schedule, a
+	if f.Slow > 0 {
+		r.status, r.slow = "PendingProvisioning", f.Slow
+	} else if f.Denies == "" {
+		f.provision(r)
+	}
 	return ""
 }
 
@@ -220,25 +225,30 @@ func (f *Tenant) work() {
 	}
 }
 
-// provision does what a request asks for.
+// provision does what a request asks for. What was to get another end may be gone meanwhile.
 func (f *Tenant) provision(r *request) {
 	r.granted, r.status = false, "Provisioned"
-	if f.Vague {
+	switch {
+	case r.then.gone:
+		r.status = "Failed"
+	case f.Vague:
 		r.status = "Granted"
 	}
-	r.then.start = f.now()
-	f.assigned = append(f.assigned, r.then)
+	if r.then.end = r.ends; r.action == "adminAssign" {
+		r.then.start = f.now()
+		f.assigned = append(f.assigned, r.then)
+	}
 }
 
 func (f *Tenant) cancel(w http.ResponseWriter, id string) {
 	for _, r := range f.requests {
-		if r.id == id && (r.slow > 0 || r.granted) {
+		if r.id == id && (r.granted || r.slow > 0 && !f.Firm) {
 			r.slow, r.granted, r.status = 0, false, "Canceled"
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 	}
-	fail(w, http.StatusBadRequest, "RoleAssignmentRequestCannotBeCancelled", "It is done already.")
+	fail(w, http.StatusBadRequest, "BadRequest", "It is in no state to be cancelled.")
 }
 
 func (r *request) document() map[string]any {

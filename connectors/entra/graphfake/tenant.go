@@ -75,6 +75,7 @@ type Tenant struct {
 	Lag     int  // lists until what was done shows
 	Slow    int  // lists until a request is done that was accepted as pending
 	Vague   bool // goes on to say Granted of requests that are done
+	Firm    bool // cancels nothing but what is Granted, as Microsoft documents
 	Lies    bool // confirms removals and does not carry them out
 	Denies  string
 	numbers int
