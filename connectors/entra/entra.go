@@ -91,6 +91,7 @@ var (
 	_ connectors.Describer     = (*Connector)(nil)
 	_ connectors.TargetChecker = (*Connector)(nil)
 	_ connectors.RoleChecker   = (*Connector)(nil)
+	_ connectors.RoleAdviser   = (*Connector)(nil)
 	_ connectors.SurplusLister = (*Connector)(nil)
 	_ connectors.Adviser       = (*Connector)(nil)
 )

@@ -361,7 +361,7 @@ func TestTheRolesOwnRulesAreToldInWords(t *testing.T) {
 		"MFA":          {graphfake.Rules{Enabled: []string{"Justification", "MultiFactorAuthentication"}}, nil, "no program can do"},
 		"a ticket":     {graphfake.Rules{Enabled: []string{"Ticketing"}}, func(g *access.Grant) { g.Ticket = "" }, "ask for a ticket"},
 		"the longest":  {graphfake.Rules{Longest: "PT30M"}, nil, "30m0s at most"},
-		"a longest":    {graphfake.Rules{Longest: "P15D"}, func(g *access.Grant) { g.End = g.End.Add(16 * 24 * time.Hour) }, "360h0m0s at most"},
+		"a longest":    {graphfake.Rules{Longest: "P15D"}, func(g *access.Grant) { g.End = g.End.Add(16 * 24 * time.Hour) }, "15 days at most"},
 		"all is well":  {graphfake.Rules{Enabled: []string{"Justification", "Ticketing"}, Longest: "PT1H"}, func(g *access.Grant) { g.End = g.End.Add(-time.Minute) }, ""},
 		"just so much": {graphfake.Rules{Longest: "PT1H"}, nil, ""},
 	} {
