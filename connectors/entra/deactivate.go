@@ -45,7 +45,7 @@ func (c *Connector) remove(ctx context.Context, s *session, r right, principal s
 			return e, later(listedWait, "Entra took it away and is at work still on what it was asked for before (%s)", seen.pending[0].status)
 		}
 	}
-	e.stays = seen.stands()
+	e.stays, e.shared = seen.stands(), seen.shared
 	return e, nil
 }
 

@@ -244,7 +244,7 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 		if e.was() == access.Removed {
 			removal.Tail = c.cfg.Tail
 		}
-		if c.cfg.RevokeSessions && e.given && !e.stays {
+		if c.cfg.RevokeSessions && e.given && !e.stays && !e.shared {
 			removal.SessionsEnded, err = s.signOut(ctx, principal)
 		}
 		return err
@@ -263,12 +263,15 @@ type ending struct {
 	given   bool // by us, once, for all that is known
 	removed bool // it was there, and is gone
 	stays   bool // the person holds the role by something that is none of ours
+	shared  bool // the person holds the role by what another grant gave at a wider scope
 }
 
 func (e ending) was() access.Was {
 	switch {
 	case e.stays:
 		return access.Standing
+	case e.shared:
+		return access.Shared
 	case e.removed:
 		return access.Removed
 	}

@@ -44,6 +44,7 @@ type held struct {
 	schedule  string
 	activated bool // by the person, from being eligible
 	direct    bool // and not through a group, or from a wider scope
+	above     bool // from a wider scope
 	start     time.Time
 	end       time.Time // zero: none
 }
@@ -60,6 +61,7 @@ type asked struct {
 	action, status, why string
 	created             time.Time
 	end                 time.Time // that it asks for; zero: none is told
+	above               bool      // for a wider scope
 }
 
 // Entra's words for what a request may ask.
@@ -136,6 +138,7 @@ func reason(g access.Grant, client string) string {
 type sight struct {
 	ours    *held             // what we gave and is there
 	grant   access.RequestID  // that it was given for
+	shared  bool              // what we gave at a wider scope is there, and ends with the grant that it was given for
 	others  []held            // what is none of ours
 	pending []asked           // what we asked for, Entra is still at work on, and may come true
 	refused map[string]string // what Entra will not do for a grant of ours: its status by grant
@@ -160,6 +163,7 @@ func (s *session) look(ctx context.Context, p pim, principal, known string) (sig
 	for _, a := range requests {
 		grant, ours := marking(a.why, s.cfg.ClientID)
 		switch {
+		case a.above: // it counts there; here it tells alone that what it made is ours
 		case a.action == remove && a.done():
 			open = nil // what was asked for before it has come true, and is gone
 		case !ours || a.action == remove:
@@ -181,9 +185,12 @@ func (s *session) look(ctx context.Context, p pim, principal, known string) (sig
 	}
 	for _, h := range holding {
 		grant, ours := grants[h.schedule]
-		if h.direct && !h.activated && (ours || h.schedule != "" && h.schedule == known) {
+		switch {
+		case h.direct && !h.activated && (ours || h.schedule != "" && h.schedule == known):
 			seen.ours, seen.grant = &h, grant
-		} else {
+		case h.above && ours:
+			seen.shared = true
+		default:
 			seen.others = append(seen.others, h)
 		}
 	}

@@ -43,6 +43,7 @@ func (p *rolePIM) held(ctx context.Context, principal string) ([]held, error) {
 			principal: text(v.GetPrincipalId()), schedule: text(v.GetRoleAssignmentScheduleId()),
 			activated: text(v.GetAssignmentType()) == "Activated",
 			direct:    text(v.GetMemberType()) == "Direct" && scope == p.r.scope,
+			above:     scope != p.r.scope,
 			start:     moment(v.GetStartDateTime()), end: moment(v.GetEndDateTime()),
 		})
 	}
@@ -55,8 +56,10 @@ func (p *rolePIM) asked(ctx context.Context, principal string) ([]asked, error) 
 			QueryParameters: &rolemanagement.DirectoryRoleAssignmentScheduleRequestsRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
 	var out []asked
 	for _, v := range values {
-		if text(v.GetDirectoryScopeId()) == p.r.scope {
-			out = append(out, askedOf(v, v.GetAction()))
+		if scope := text(v.GetDirectoryScopeId()); p.covers(scope) {
+			a := askedOf(v, v.GetAction())
+			a.above = scope != p.r.scope
+			out = append(out, a)
 		}
 	}
 	return out, err
