@@ -141,7 +141,7 @@ type sight struct {
 	shared  bool              // what we gave at a wider scope is there, and ends with the grant that it was given for
 	others  []held            // what is none of ours
 	pending []asked           // what we asked for, Entra is still at work on, and may come true
-	refused map[string]string // what Entra will not do for a grant of ours: its status by grant
+	refused map[string]string // what Entra did not give for a grant of ours: its status by grant
 	gave    map[string]bool   // the grants of ours whose request was done, whatever became of it
 }
 
@@ -170,7 +170,9 @@ func (s *session) look(ctx context.Context, p pim, principal, known string) (sig
 		case a.pending():
 			seen.pending = append(seen.pending, a)
 		case a.refused():
-			seen.refused[string(grant)] = a.status
+			if a.action == assign { // a later end that was refused once may be asked for again
+				seen.refused[string(grant)] = a.status
+			}
 		default:
 			seen.gave[string(grant)] = true
 			if !a.done() && (a.end.IsZero() || a.end.After(s.cfg.Now())) {

@@ -340,6 +340,21 @@ func TestAnExtensionMovesEntrasEnd(t *testing.T) {
 	}
 }
 
+// TestAnExtensionThatWasRefusedIsAskedForAgain: one refusal keeps neither this later end from coming nor the next.
+func TestAnExtensionThatWasRefusedIsAskedForAgain(t *testing.T) {
+	c, s := setup(t, plainly)
+	g := s.grant()
+	s.give(t, c, g)
+	s.Denies = "Failed"
+	g.End, g.Extensions = g.End.Add(time.Hour), 1
+	_, err := c.Activate(t.Context(), g)
+	wantError(t, err, connectors.Denied, "Failed")
+	s.Do(func() { s.Denies = "" })
+	if r, err := c.Activate(t.Context(), g); err != nil || r.NativeEnd.Before(g.End) {
+		t.Errorf("Activate with a later end, once more: %+v, %v", r, err)
+	}
+}
+
 // TestALaterGrantOfOneRightMovesItsEnd: two grants share one assignment, which lasts as long as the longer.
 func TestALaterGrantOfOneRightMovesItsEnd(t *testing.T) {
 	c, s := setup(t, plainly)
