@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"elevate/connectors"
 	"elevate/workflows/access"
 )
 
@@ -30,11 +31,14 @@ func (c *Connector) remove(ctx context.Context, s *session, r right, principal s
 		// What is there is taken away whatever became of that: Entra may be at work on a later end for long.
 	}
 	e := ending{given: given(told) || seen.ours != nil || seen.gave[string(g.ID)]}
-	if e.given && (seen.ours != nil || !seen.direct()) {
-		// Also where it is not listed: the list may be older than the assignment.
-		if e.removed, err = c.take(ctx, s, p, principal, g, seen); err != nil {
+	lost := told == access.Receipt{}
+	if (e.given || lost) && (seen.ours != nil || !seen.direct()) {
+		// Also where it is not listed: the lists may be older than the assignment. Without a receipt that goes for whatever
+		// they say: Entra answers a removal by what there is, and takes away nothing that is younger than any list.
+		if e.removed, err = c.take(ctx, s, p, principal, g, seen, e.given); err != nil {
 			return e, err
 		}
+		e.given = e.given || e.removed
 		if seen, err = s.look(ctx, p, principal, known); err != nil {
 			return e, err
 		}
@@ -82,13 +86,14 @@ func uncancelable(err error) bool {
 }
 
 // take sends the removal. "Does not exist" is no error: Entra has been seen to say so of removals that it carried out,
-// and reading back tells.
-func (c *Connector) take(ctx context.Context, s *session, p pim, principal string, g access.Grant, seen sight) (bool, error) {
+// and reading back tells. Nor is it one that Entra does not understand the removal of something that was perhaps never given.
+func (c *Connector) take(ctx context.Context, s *session, p pim, principal string, g access.Grant, seen sight, given bool) (bool, error) {
 	made, err := p.send(ctx, order{action: remove, principal: principal, why: mark(g.ID, s.cfg.ClientID) + ": its time is up"})
+	kind, _ := kindOf(err)
 	switch {
 	case says(err, "ActiveDurationTooShort"):
 		return false, c.tooYoung(s, seen)
-	case says(err, "RoleAssignmentDoesNotExist", "SubjectNotFound"): // or the user is no more
+	case says(err, "RoleAssignmentDoesNotExist"), kind == connectors.NotFound, kind == connectors.Invalid && !given: // or the user is no more
 		return seen.ours != nil, nil
 	case err != nil:
 		if seen.ours != nil {

@@ -233,7 +233,7 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 		}
 		var e ending
 		if c.cfg.Gives == givesPlain {
-			e, err = s.leave(ctx, right, principal, given(r))
+			e, err = s.leave(ctx, right, principal, r)
 		} else {
 			e, err = c.remove(ctx, s, right, principal, g, r)
 		}

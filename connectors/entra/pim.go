@@ -192,11 +192,20 @@ func (s *session) look(ctx context.Context, p pim, principal, known string) (sig
 			seen.ours, seen.grant = &h, grant
 		case h.above && ours:
 			seen.shared = true
+		case s.unexplained(h, requests):
+			return sight{}, later(listedWait, "Entra lists a new assignment, and not yet the request that made it")
 		default:
 			seen.others = append(seen.others, h)
 		}
 	}
 	return seen, nil
+}
+
+// unexplained tells whether an assignment may be ours although no request says so: the list of requests may be older than
+// it. Ours have an end, and five minutes are much longer than lists lag.
+func (s *session) unexplained(h held, requests []asked) bool {
+	return h.direct && !h.activated && !h.end.IsZero() && s.cfg.Now().Sub(h.start) < shortest &&
+		!slices.ContainsFunc(requests, func(a asked) bool { return a.schedule == h.schedule })
 }
 
 // ourSchedules gives the grants by the schedules that our requests made.

@@ -33,6 +33,7 @@ type request struct {
 	created, begins, ends   time.Time
 	slow                    int         // lists until it is done
 	granted                 bool        // it waits for its beginning
+	hidden                  int         // lists that do not show it yet
 	then                    *assignment // what is there when it is done, or what gets another end
 }
 
@@ -98,7 +99,7 @@ func (f *Tenant) take(w http.ResponseWriter, body []byte) {
 		return
 	}
 	r := &request{id: f.id(), principal: in.PrincipalID, right: in.right(), action: in.Action, why: in.Justification, created: f.now(), status: "Provisioned",
-		begins: in.ScheduleInfo.StartDateTime, ends: in.ScheduleInfo.Expiration.EndDateTime}
+		begins: in.ScheduleInfo.StartDateTime, ends: in.ScheduleInfo.Expiration.EndDateTime, hidden: f.Late}
 	r.schedule = r.id
 	code := ""
 	switch in.Action {
@@ -325,7 +326,9 @@ func (f *Tenant) asked(groups bool) []map[string]any {
 	f.work()
 	var out []map[string]any
 	for _, r := range f.requests {
-		if (r.right.Group != "") == groups {
+		if r.hidden > 0 {
+			r.hidden--
+		} else if (r.right.Group != "") == groups {
 			out = append(out, r.document())
 		}
 	}
