@@ -142,6 +142,17 @@ func OnlyText(target map[string]any, key, example string) (string, error) {
 	return text, errors.Join(problems...)
 }
 
+// Spoken is a duration in the largest unit that says it.
+func Spoken(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return d.String()
+}
+
 // Kind says what an error of a target means for the runner.
 type Kind string
 

@@ -177,6 +177,9 @@ func TestCheckOnlineSaysWhatIsWrongInEntra(t *testing.T) {
 		"the role's settings": {func(d *entraTenant) {
 			d.Right(userAdministrator, graphfake.Rules{Enabled: []string{"MultiFactorAuthentication"}})
 		}, 1, []string{"problem  connectors.entra: role user-admin: ", "no program can do"}},
+		"settings that refuse some grants": {func(d *entraTenant) {
+			d.Right(userAdministrator, graphfake.Rules{Enabled: []string{"Ticketing"}, Longest: "PT30M"})
+		}, 0, []string{"warning  connectors.entra: role user-admin: its PIM settings refuse grants longer than 30m0s", "refuse grants without a ticket", "ok       connectors.entra"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

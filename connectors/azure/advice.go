@@ -29,7 +29,7 @@ func (c *Connector) Advise(ctx context.Context, role access.Role) ([]string, err
 			return err
 		}
 		if r.longest > 0 {
-			out = append(out, fmt.Sprintf("its PIM settings refuse grants longer than %s", spoken(r.longest)))
+			out = append(out, fmt.Sprintf("its PIM settings refuse grants longer than %s", connectors.Spoken(r.longest)))
 		}
 		if r.ticket {
 			out = append(out, "its PIM settings refuse grants without a ticket; let its policy ask for one (justification.ticket)")

@@ -71,7 +71,7 @@ func (r rules) problems() []string {
 		out = append(out, "the role's PIM settings refuse it: "+mfaInWords)
 	}
 	if r.longest > 0 && r.longest < floor {
-		out = append(out, fmt.Sprintf("the role's PIM settings refuse it: they allow %s at most, and an assignment lasts five minutes at least", spoken(r.longest)))
+		out = append(out, fmt.Sprintf("the role's PIM settings refuse it: they allow %s at most, and an assignment lasts five minutes at least", connectors.Spoken(r.longest)))
 	}
 	return out
 }

@@ -138,7 +138,7 @@ func (s *session) allowed(ctx context.Context, e entry, g access.Grant) (time.Ti
 	if limit := s.now.Add(r.longest).Truncate(time.Second); r.longest > 0 && until.After(limit) {
 		until = limit
 		if until.Before(g.End) {
-			problems = append(problems, fmt.Sprintf("they allow %s at most; ask for less, or raise the role's maximum for active assignments in PIM", spoken(r.longest)))
+			problems = append(problems, fmt.Sprintf("they allow %s at most; ask for less, or raise the role's maximum for active assignments in PIM", connectors.Spoken(r.longest)))
 		}
 	}
 	if len(problems) > 0 {
@@ -187,17 +187,6 @@ func (s *session) eligibles(ctx context.Context, p place, filter string) ([]hold
 		}
 	}
 	return out, nil
-}
-
-// spoken is a duration in the largest unit that says it.
-func spoken(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	}
-	return d.String()
 }
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?$`)

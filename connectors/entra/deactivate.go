@@ -2,9 +2,12 @@ package entra
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"elevate/connectors"
 	"elevate/workflows/access"
 )
 
@@ -21,22 +24,32 @@ func (c *Connector) remove(ctx context.Context, s *session, r right, principal s
 		return ending{}, err
 	}
 	if len(seen.pending) > 0 {
-		return ending{}, c.callBack(ctx, p, seen.pending)
+		called := c.callBack(ctx, p, seen.pending)
+		if seen.ours == nil {
+			return ending{}, called
+		}
+		// What is there is taken away whatever became of that: Entra may be at work on a later end for long.
 	}
 	e := ending{given: given(told) || seen.ours != nil || seen.gave[string(g.ID)]}
-	if e.given && (seen.ours != nil || !seen.direct()) {
-		// Also where it is not listed: the list may be older than the assignment.
-		if e.removed, err = c.take(ctx, s, p, principal, g, seen); err != nil {
+	lost := told == access.Receipt{}
+	if (e.given || lost) && (seen.ours != nil || !seen.direct()) {
+		// Also where it is not listed: the lists may be older than the assignment. Without a receipt that goes for whatever
+		// they say: Entra answers a removal by what there is, and takes away nothing that is younger than any list.
+		if e.removed, err = c.take(ctx, s, p, principal, g, seen, e.given); err != nil {
 			return e, err
 		}
+		e.given = e.given || e.removed
 		if seen, err = s.look(ctx, p, principal, known); err != nil {
 			return e, err
 		}
-		if seen.ours != nil {
+		switch {
+		case seen.ours != nil:
 			return e, c.stillThere(ctx, p, r, principal)
+		case len(seen.pending) > 0:
+			return e, later(listedWait, "Entra took it away and is at work still on what it was asked for before (%s)", seen.pending[0].status)
 		}
 	}
-	e.stays = seen.stands()
+	e.stays, e.shared = seen.stands(), seen.shared
 	return e, nil
 }
 
@@ -50,24 +63,37 @@ func (seen sight) direct() bool {
 	return false
 }
 
-// callBack cancels what Entra has not fulfilled yet. It is not known to be gone before the next look.
+// callBack cancels what Entra has not fulfilled yet, where it lets us: Microsoft promises that for what is Granted alone.
+// Whichever it is, nothing is known to be gone before the next look.
 func (c *Connector) callBack(ctx context.Context, p pim, pending []asked) error {
+	said := "that was cancelled, and is looked at again"
 	for _, a := range pending {
-		if err := p.cancel(ctx, a.id); err != nil && !says(err, "RoleAssignmentRequestCannotBeCancelled", "InvalidRequestStatus", "RoleAssignmentDoesNotExist") {
+		switch err := p.cancel(ctx, a.id); {
+		case uncancelable(err):
+			said = "it does not cancel that, and what comes of it is taken away"
+		case err != nil:
 			return fmt.Errorf("cancel what Entra is still at work on: %w", err)
 		}
 	}
-	return later(listedWait, "Entra was still at work on giving it; that was cancelled, and is looked at again")
+	return later(listedWait, "Entra was still at work on giving it (%s); %s", pending[0].status, said)
+}
+
+// uncancelable tells whether Entra says that a request is in no state to be cancelled, for which it has a status and no
+// code that is documented; or that there is no such request any more.
+func uncancelable(err error) bool {
+	var a *answer
+	return errors.As(err, &a) && (a.status == http.StatusBadRequest || a.status == http.StatusNotFound)
 }
 
 // take sends the removal. "Does not exist" is no error: Entra has been seen to say so of removals that it carried out,
-// and reading back tells.
-func (c *Connector) take(ctx context.Context, s *session, p pim, principal string, g access.Grant, seen sight) (bool, error) {
+// and reading back tells. Nor is it one that Entra does not understand the removal of something that was perhaps never given.
+func (c *Connector) take(ctx context.Context, s *session, p pim, principal string, g access.Grant, seen sight, given bool) (bool, error) {
 	made, err := p.send(ctx, order{action: remove, principal: principal, why: mark(g.ID, s.cfg.ClientID) + ": its time is up"})
+	kind, _ := kindOf(err)
 	switch {
 	case says(err, "ActiveDurationTooShort"):
 		return false, c.tooYoung(s, seen)
-	case says(err, "RoleAssignmentDoesNotExist", "SubjectNotFound"): // or the user is no more
+	case says(err, "RoleAssignmentDoesNotExist"), kind == connectors.NotFound, kind == connectors.Invalid && !given: // or the user is no more
 		return seen.ours != nil, nil
 	case err != nil:
 		if seen.ours != nil {

@@ -91,6 +91,7 @@ var (
 	_ connectors.Describer     = (*Connector)(nil)
 	_ connectors.TargetChecker = (*Connector)(nil)
 	_ connectors.RoleChecker   = (*Connector)(nil)
+	_ connectors.RoleAdviser   = (*Connector)(nil)
 	_ connectors.SurplusLister = (*Connector)(nil)
 	_ connectors.Adviser       = (*Connector)(nil)
 )
@@ -232,7 +233,7 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 		}
 		var e ending
 		if c.cfg.Gives == givesPlain {
-			e, err = s.leave(ctx, right, principal, given(r))
+			e, err = s.leave(ctx, right, principal, r)
 		} else {
 			e, err = c.remove(ctx, s, right, principal, g, r)
 		}
@@ -243,7 +244,7 @@ func (c *Connector) Deactivate(ctx context.Context, g access.Grant, r access.Rec
 		if e.was() == access.Removed {
 			removal.Tail = c.cfg.Tail
 		}
-		if c.cfg.RevokeSessions && e.given && !e.stays {
+		if c.cfg.RevokeSessions && e.given && !e.stays && !e.shared {
 			removal.SessionsEnded, err = s.signOut(ctx, principal)
 		}
 		return err
@@ -262,12 +263,15 @@ type ending struct {
 	given   bool // by us, once, for all that is known
 	removed bool // it was there, and is gone
 	stays   bool // the person holds the role by something that is none of ours
+	shared  bool // the person holds the role by what another grant gave at a wider scope
 }
 
 func (e ending) was() access.Was {
 	switch {
 	case e.stays:
 		return access.Standing
+	case e.shared:
+		return access.Shared
 	case e.removed:
 		return access.Removed
 	}

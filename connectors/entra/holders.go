@@ -52,6 +52,10 @@ func (s *session) pimHolders(ctx context.Context, p pim) ([]connectors.Holder, e
 	var known []string
 	for _, h := range holding {
 		grant, ours := grants[h.schedule]
+		known = append(known, h.principal)
+		if h.above && ours {
+			continue // it is listed, and ends, with the role at the wider scope
+		}
 		ours = ours && h.direct && !h.activated
 		holder := connectors.Holder{Account: h.principal, Ours: ours, How: forGood}
 		if ours {
@@ -60,7 +64,7 @@ func (s *session) pimHolders(ctx context.Context, p pim) ([]connectors.Holder, e
 		if h.activated || !h.end.IsZero() {
 			holder.How = forATime
 		}
-		out, known = append(out, holder), append(known, h.principal)
+		out = append(out, holder)
 	}
 	more, err := s.beside(ctx, p, known)
 	return append(out, more...), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type held struct {
 	schedule  string
 	activated bool // by the person, from being eligible
 	direct    bool // and not through a group, or from a wider scope
+	above     bool // from a wider scope
 	start     time.Time
 	end       time.Time // zero: none
 }
@@ -57,6 +59,9 @@ func (h held) lasts(until time.Time) bool { return h.end.IsZero() || h.end.After
 type asked struct {
 	id, schedule        string
 	action, status, why string
+	created             time.Time
+	end                 time.Time // that it asks for; zero: none is told
+	above               bool      // for a wider scope
 }
 
 // Entra's words for what a request may ask.
@@ -69,6 +74,12 @@ const (
 // pending tells whether Entra is still at work on it.
 func (a asked) pending() bool {
 	return strings.HasPrefix(strings.ToLower(a.status), "pending") || strings.EqualFold(a.status, "Accepted")
+}
+
+// done tells whether Entra says that nothing is to come of it any more. Granted says no such thing: it is the word for
+// what begins later, which may be soon where Elevate's clock is ahead of Entra's.
+func (a asked) done() bool {
+	return strings.EqualFold(a.status, "Provisioned") || strings.EqualFold(a.status, "Revoked")
 }
 
 // refused tells whether Entra will not do it.
@@ -127,9 +138,10 @@ func reason(g access.Grant, client string) string {
 type sight struct {
 	ours    *held             // what we gave and is there
 	grant   access.RequestID  // that it was given for
+	shared  bool              // what we gave at a wider scope is there, and ends with the grant that it was given for
 	others  []held            // what is none of ours
-	pending []asked           // what we asked for and Entra is still at work on
-	refused map[string]string // what Entra will not do for a grant of ours: its status by grant
+	pending []asked           // what we asked for, Entra is still at work on, and may come true
+	refused map[string]string // what Entra did not give for a grant of ours: its status by grant
 	gave    map[string]bool   // the grants of ours whose request was done, whatever became of it
 }
 
@@ -140,33 +152,60 @@ func (s *session) look(ctx context.Context, p pim, principal, known string) (sig
 	if err != nil {
 		return sight{}, fmt.Errorf("look what was asked for: %w", err)
 	}
+	slices.SortStableFunc(requests, func(a, b asked) int { return a.created.Compare(b.created) })
 	holding, err := p.held(ctx, principal)
 	if err != nil {
 		return sight{}, fmt.Errorf("look who holds it: %w", err)
 	}
 	seen := sight{refused: map[string]string{}, gave: map[string]bool{}}
 	grants := s.ourSchedules(requests)
+	var open []asked
 	for _, a := range requests {
 		grant, ours := marking(a.why, s.cfg.ClientID)
 		switch {
+		case a.above: // it counts there; here it tells alone that what it made is ours
+		case a.action == remove && a.done():
+			open = nil // what was asked for before it has come true, and is gone
 		case !ours || a.action == remove:
 		case a.pending():
 			seen.pending = append(seen.pending, a)
 		case a.refused():
-			seen.refused[string(grant)] = a.status
+			if a.action == assign { // a later end that was refused once may be asked for again
+				seen.refused[string(grant)] = a.status
+			}
 		default:
 			seen.gave[string(grant)] = true
+			if !a.done() && (a.end.IsZero() || a.end.After(s.cfg.Now())) {
+				open = append(open, a)
+			}
+		}
+	}
+	for _, a := range open {
+		if !slices.ContainsFunc(holding, func(h held) bool { return h.schedule == a.schedule }) {
+			seen.pending = append(seen.pending, a)
 		}
 	}
 	for _, h := range holding {
 		grant, ours := grants[h.schedule]
-		if h.direct && !h.activated && (ours || h.schedule != "" && h.schedule == known) {
+		switch {
+		case h.direct && !h.activated && (ours || h.schedule != "" && h.schedule == known):
 			seen.ours, seen.grant = &h, grant
-		} else {
+		case h.above && ours:
+			seen.shared = true
+		case s.unexplained(h, requests):
+			return sight{}, later(listedWait, "Entra lists a new assignment, and not yet the request that made it")
+		default:
 			seen.others = append(seen.others, h)
 		}
 	}
 	return seen, nil
+}
+
+// unexplained tells whether an assignment may be ours although no request says so: the list of requests may be older than
+// it. Ours have an end, and five minutes are much longer than lists lag.
+func (s *session) unexplained(h held, requests []asked) bool {
+	return h.direct && !h.activated && !h.end.IsZero() && s.cfg.Now().Sub(h.start) < shortest &&
+		!slices.ContainsFunc(requests, func(a asked) bool { return a.schedule == h.schedule })
 }
 
 // ourSchedules gives the grants by the schedules that our requests made.

@@ -55,7 +55,7 @@ func (s *session) join(ctx context.Context, r right, principal string) (access.R
 			return access.Receipt{}, fmt.Errorf("add the person: %w", err)
 		}
 		if existed && !marked { // somebody else was quicker: the mark of just now would be a lie
-			if err := s.drop(ctx, r.marks, principal); err != nil {
+			if _, err := s.drop(ctx, r.marks, principal); err != nil {
 				return access.Receipt{}, fmt.Errorf("take the mark back: %w", err)
 			}
 			return access.Receipt{Already: true}, nil
@@ -71,18 +71,19 @@ func (s *session) join(ctx context.Context, r right, principal string) (access.R
 }
 
 // leave takes the person out of the group, and the mark away once that was read back.
-func (s *session) leave(ctx context.Context, r right, principal string, told bool) (ending, error) {
+func (s *session) leave(ctx context.Context, r right, principal string, told access.Receipt) (ending, error) {
 	m, err := s.membership(ctx, r, principal)
 	if err != nil {
 		return ending{}, err
 	}
-	e := ending{given: told || m.marked}
-	if !e.given {
+	e := ending{given: given(told) || m.marked}
+	if lost := told == (access.Receipt{}); !e.given && (m.in || !lost) {
 		e.stays = m.in
 		return e, nil
 	}
-	// Also where the list does not show it: the list may be older than the membership.
-	if err := s.drop(ctx, r.group, principal); err != nil {
+	// Also where the lists do not show it: they may be older than the membership.
+	was, err := s.drop(ctx, r.group, principal)
+	if err != nil {
 		return e, fmt.Errorf("take the person out: %w", err)
 	}
 	now, err := s.membership(ctx, r, principal)
@@ -92,10 +93,11 @@ func (s *session) leave(ctx context.Context, r right, principal string, told boo
 	if now.in {
 		return e, later(listedWait, "Entra confirmed the removal and lists the member still")
 	}
-	if err := s.drop(ctx, r.marks, principal); err != nil {
+	if _, err := s.drop(ctx, r.marks, principal); err != nil {
 		return e, fmt.Errorf("the membership is gone, but not the mark: %w", err)
 	}
-	e.removed = m.in
+	e.removed = m.in || was
+	e.given = e.given || was
 	return e, nil
 }
 
@@ -112,13 +114,13 @@ func (s *session) add(ctx context.Context, group, principal string) (bool, error
 	return false, err
 }
 
-// drop takes somebody out. Who is no member has left already.
-func (s *session) drop(ctx context.Context, group, principal string) error {
+// drop takes somebody out, and tells whether they were in. Who is no member has left already.
+func (s *session) drop(ctx context.Context, group, principal string) (bool, error) {
 	err := s.groups.ByGroupId(group).Members().ByDirectoryObjectId(principal).Ref().Delete(ctx, nil)
 	if missing(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // plainHolders lists the members of a plain group.

@@ -340,6 +340,21 @@ func TestAnExtensionMovesEntrasEnd(t *testing.T) {
 	}
 }
 
+// TestAnExtensionThatWasRefusedIsAskedForAgain: one refusal keeps neither this later end from coming nor the next.
+func TestAnExtensionThatWasRefusedIsAskedForAgain(t *testing.T) {
+	c, s := setup(t, plainly)
+	g := s.grant()
+	s.give(t, c, g)
+	s.Denies = "Failed"
+	g.End, g.Extensions = g.End.Add(time.Hour), 1
+	_, err := c.Activate(t.Context(), g)
+	wantError(t, err, connectors.Denied, "Failed")
+	s.Do(func() { s.Denies = "" })
+	if r, err := c.Activate(t.Context(), g); err != nil || r.NativeEnd.Before(g.End) {
+		t.Errorf("Activate with a later end, once more: %+v, %v", r, err)
+	}
+}
+
 // TestALaterGrantOfOneRightMovesItsEnd: two grants share one assignment, which lasts as long as the longer.
 func TestALaterGrantOfOneRightMovesItsEnd(t *testing.T) {
 	c, s := setup(t, plainly)
@@ -361,7 +376,7 @@ func TestTheRolesOwnRulesAreToldInWords(t *testing.T) {
 		"MFA":          {graphfake.Rules{Enabled: []string{"Justification", "MultiFactorAuthentication"}}, nil, "no program can do"},
 		"a ticket":     {graphfake.Rules{Enabled: []string{"Ticketing"}}, func(g *access.Grant) { g.Ticket = "" }, "ask for a ticket"},
 		"the longest":  {graphfake.Rules{Longest: "PT30M"}, nil, "30m0s at most"},
-		"a longest":    {graphfake.Rules{Longest: "P15D"}, func(g *access.Grant) { g.End = g.End.Add(16 * 24 * time.Hour) }, "360h0m0s at most"},
+		"a longest":    {graphfake.Rules{Longest: "P15D"}, func(g *access.Grant) { g.End = g.End.Add(16 * 24 * time.Hour) }, "15 days at most"},
 		"all is well":  {graphfake.Rules{Enabled: []string{"Justification", "Ticketing"}, Longest: "PT1H"}, func(g *access.Grant) { g.End = g.End.Add(-time.Minute) }, ""},
 		"just so much": {graphfake.Rules{Longest: "PT1H"}, nil, ""},
 	} {

@@ -139,6 +139,27 @@ func (c *Connector) CheckRole(ctx context.Context, role access.Role) error {
 	})
 }
 
+// Advise tells which grants the role's or group's settings in PIM would refuse: CheckRole supposes a short one with a ticket.
+func (c *Connector) Advise(ctx context.Context, role access.Role) ([]string, error) {
+	if c.cfg.Gives == givesPlain {
+		return nil, nil
+	}
+	var out []string
+	err := c.run(ctx, "look at the role", func(ctx context.Context, s *session) error {
+		r, err := c.target(role.Target)
+		if err != nil {
+			return refuse(connectors.Invalid, "%v", err)
+		}
+		found, err := s.pim(r).rules(ctx)
+		out = found.advice()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Surplus lists permissions that the application has and this connector makes no use of.
 func (c *Connector) Surplus(ctx context.Context) ([]string, error) {
 	var out []string

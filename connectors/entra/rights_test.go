@@ -94,6 +94,46 @@ func TestSettingsThatWouldRefuseUsAreFoundBeforeAnybodyAsks(t *testing.T) {
 	wantError(t, c.CheckRole(t.Context(), role), connectors.NotFound, "the tenant has no role")
 }
 
+// TestSettingsThatWouldRefuseSomeGrantsAreToldOf: the role can be given, and not as its policy in Elevate may think.
+func TestSettingsThatWouldRefuseSomeGrantsAreToldOf(t *testing.T) {
+	for gives, permissions := range least() {
+		t.Run(gives, func(t *testing.T) {
+			c, s := setup(t, func(cfg *entra.Config) { cfg.Gives = gives })
+			s.Permit(permissions...)
+			for name, test := range map[string]struct {
+				rules graphfake.Rules
+				want  []string // a part of each line
+			}{
+				"nothing asked for": {graphfake.Rules{Enabled: []string{"Justification"}}, nil},
+				"ticket":            {graphfake.Rules{Enabled: []string{"Ticketing"}}, []string{"without a ticket"}},
+				"longest":           {graphfake.Rules{Longest: "PT30M"}, []string{"longer than 30m"}},
+				"both":              {graphfake.Rules{Enabled: []string{"Ticketing"}, Longest: "P15D"}, []string{"longer than 15 days", "without a ticket"}},
+			} {
+				role := s.role()
+				want := test.want
+				if gives == "plain_groups" {
+					want = nil // PIM knows nothing of them
+				} else {
+					s.Right(rightOf(role), test.rules)
+				}
+				if err := c.CheckRole(t.Context(), role); err != nil {
+					t.Errorf("%s: CheckRole: %v", name, err)
+				}
+				lines, err := c.Advise(t.Context(), role)
+				if err != nil || len(lines) != len(want) {
+					t.Errorf("%s: %q, %v", name, lines, err)
+					continue
+				}
+				for i, part := range want {
+					if !strings.Contains(lines[i], part) {
+						t.Errorf("%s: %q does not say %q", name, lines[i], part)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestFewBreakGlassAccountsAreToldOf(t *testing.T) {
 	c, s := setup(t, plainly)
 	glass := graphfake.Right{Role: graphfake.GlobalAdministrator, Scope: "/"}

@@ -43,6 +43,7 @@ func (p *rolePIM) held(ctx context.Context, principal string) ([]held, error) {
 			principal: text(v.GetPrincipalId()), schedule: text(v.GetRoleAssignmentScheduleId()),
 			activated: text(v.GetAssignmentType()) == "Activated",
 			direct:    text(v.GetMemberType()) == "Direct" && scope == p.r.scope,
+			above:     scope != p.r.scope,
 			start:     moment(v.GetStartDateTime()), end: moment(v.GetEndDateTime()),
 		})
 	}
@@ -55,8 +56,10 @@ func (p *rolePIM) asked(ctx context.Context, principal string) ([]asked, error) 
 			QueryParameters: &rolemanagement.DirectoryRoleAssignmentScheduleRequestsRequestBuilderGetQueryParameters{Filter: p.filter(principal)}})
 	var out []asked
 	for _, v := range values {
-		if text(v.GetDirectoryScopeId()) == p.r.scope {
-			out = append(out, askedOf(v, v.GetAction()))
+		if scope := text(v.GetDirectoryScopeId()); p.covers(scope) {
+			a := askedOf(v, v.GetAction())
+			a.above = scope != p.r.scope
+			out = append(out, a)
 		}
 	}
 	return out, err
@@ -87,6 +90,8 @@ type request interface {
 	GetTargetScheduleId() *string
 	GetStatus() *string
 	GetJustification() *string
+	GetCreatedDateTime() *time.Time
+	GetScheduleInfo() models.RequestScheduleable
 	SetPrincipalId(*string)
 	SetJustification(*string)
 	SetScheduleInfo(models.RequestScheduleable)
@@ -98,7 +103,10 @@ type request interface {
 func askedOf[A fmt.Stringer](v request, action *A) asked {
 	a := asked{
 		id: text(v.GetId()), schedule: text(v.GetTargetScheduleId()),
-		status: text(v.GetStatus()), why: text(v.GetJustification()),
+		status: text(v.GetStatus()), why: text(v.GetJustification()), created: moment(v.GetCreatedDateTime()),
+	}
+	if s := v.GetScheduleInfo(); s != nil && s.GetExpiration() != nil {
+		a.end = moment(s.GetExpiration().GetEndDateTime())
 	}
 	if action != nil {
 		a.action = (*action).String()

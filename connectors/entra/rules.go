@@ -88,9 +88,21 @@ func (r rules) refuses(lasts time.Duration, hasTicket bool) error {
 	case r.ticket && !hasTicket:
 		return refuse(connectors.Denied, "its settings in PIM ask for a ticket; make a new request with one, and let the policy ask for it (justification.ticket)")
 	case r.longest > 0 && lasts > r.longest:
-		return refuse(connectors.Denied, "its settings in PIM allow active assignments of %v at most; ask for less", r.longest)
+		return refuse(connectors.Denied, "its settings in PIM allow active assignments of %s at most; ask for less", connectors.Spoken(r.longest))
 	}
 	return nil
+}
+
+// advice says which grants would be refused and which not, where that hangs on the grant.
+func (r rules) advice() []string {
+	var out []string
+	if r.longest > 0 {
+		out = append(out, fmt.Sprintf("its PIM settings refuse grants longer than %s", connectors.Spoken(r.longest)))
+	}
+	if r.ticket {
+		out = append(out, "its PIM settings refuse grants without a ticket; let its policy ask for one (justification.ticket)")
+	}
+	return out
 }
 
 // inWords explains what Entra said of an order, where people can do something about it.

@@ -36,17 +36,23 @@ var specification = sync.OnceValues(func() (routers.Router, error) {
 // belowGroup is the part of a path that names a resource: the description stops at resource groups.
 var belowGroup = regexp.MustCompile(`^(/subscriptions/[^/]+/resourceGroups/[^/]+)(/providers/.+)(/providers/Microsoft\.Authorization/.+)$`)
 
-// input is a request as the description has it. False: it has nothing to say about it, or it is not there, which is an
-// error in CI.
+// unchecked tells whether requests are held against nothing, because the third-party test data is not there.
+func unchecked() bool {
+	_, err := specification()
+	return os.IsNotExist(err) && os.Getenv("CI") == ""
+}
+
+// input is a request as the description has it. False: it has nothing to say about it, or it is not there, which New says
+// in the test's log, and which is an error in CI.
 func (s *Server) input(r *http.Request, body []byte) (*openapi3filter.RequestValidationInput, bool) {
 	if !strings.Contains(r.URL.Path, "/providers/Microsoft.Authorization/role") || strings.Contains(r.URL.Path, "/roleDefinitions/") ||
 		strings.HasSuffix(r.URL.Path, "/roleAssignments") || strings.HasPrefix(r.URL.Path, "/providers/Microsoft.Authorization/") {
 		return nil, false
 	}
-	router, err := specification()
-	if os.IsNotExist(err) && os.Getenv("CI") == "" {
+	if unchecked() {
 		return nil, false
 	}
+	router, err := specification()
 	if err != nil {
 		s.t.Error(err)
 		return nil, false

@@ -43,16 +43,22 @@ func described(path string) bool {
 	return false
 }
 
+// unchecked tells whether requests are held against nothing, because the third-party test data is not there.
+func unchecked() bool {
+	_, err := graphAPI()
+	return os.IsNotExist(err) && os.Getenv("CI") == ""
+}
+
 // CheckRequest tells what Microsoft's description has against a request, whose body has been read. Without the
-// third-party test data it has nothing against any, except in CI.
+// third-party test data it has nothing against any, which New says in the test's log; in CI it is an error.
 func CheckRequest(r *http.Request, body []byte) error {
 	if !described(r.URL.Path) {
 		return nil
 	}
-	router, err := graphAPI()
-	if os.IsNotExist(err) && os.Getenv("CI") == "" {
+	if unchecked() {
 		return nil
 	}
+	router, err := graphAPI()
 	if err != nil {
 		return err
 	}

@@ -30,14 +30,22 @@ type request struct {
 	id, schedule, principal string
 	right                   Right
 	action, status, why     string
-	created                 time.Time
+	created, begins, ends   time.Time
 	slow                    int         // lists until it is done
-	then                    *assignment // what is there when it is done
+	granted                 bool        // it waits for its beginning
+	hidden                  int         // lists that do not show it yet
+	then                    *assignment // what is there when it is done, or what gets another end
 }
 
-// expire ends what has come to its end. The last Global Administrator does not end.
-func (f *Tenant) expire() {
+// pass lets what was granted begin when its time has come, and ends what has come to its end. The last Global
+// Administrator does not end.
+func (f *Tenant) pass() {
 	now := f.now()
+	for _, r := range f.requests {
+		if r.granted && !r.begins.After(now) {
+			f.provision(r)
+		}
+	}
 	for _, a := range f.assigned {
 		if !a.gone && !a.end.IsZero() && !a.end.After(now) && !f.last(a) {
 			a.gone = true
@@ -85,12 +93,13 @@ func (f *Tenant) take(w http.ResponseWriter, body []byte) {
 		fail(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
-	f.expire()
+	f.pass()
 	if f.people[in.PrincipalID] == nil {
 		fail(w, http.StatusBadRequest, "SubjectNotFound", "The subject is not found.")
 		return
 	}
-	r := &request{id: f.id(), principal: in.PrincipalID, right: in.right(), action: in.Action, why: in.Justification, created: f.now(), status: "Provisioned"}
+	r := &request{id: f.id(), principal: in.PrincipalID, right: in.right(), action: in.Action, why: in.Justification, created: f.now(), status: "Provisioned",
+		begins: in.ScheduleInfo.StartDateTime, ends: in.ScheduleInfo.Expiration.EndDateTime, hidden: f.Late}
 	r.schedule = r.id
 	code := ""
 	switch in.Action {
@@ -151,14 +160,21 @@ func (f *Tenant) assign(in ask, r *request) string {
 			return "RoleAssignmentExists"
 		}
 	}
-	if slices.ContainsFunc(f.requests, func(o *request) bool { return o.slow > 0 && o.right == r.right && o.principal == r.principal }) {
+	if slices.ContainsFunc(f.requests, func(o *request) bool {
+		return (o.slow > 0 || o.granted) && o.right == r.right && o.principal == r.principal
+	}) {
 		return "PendingRoleAssignmentRequest"
 	}
 	a := &assignment{schedule: r.id, principal: r.principal, right: r.right, start: f.now(), end: in.ScheduleInfo.Expiration.EndDateTime, hidden: f.Lag}
-	if f.Slow > 0 {
+	switch {
+	case f.Denies != "":
+	case f.Slow > 0:
 		r.status, r.slow, r.then = "PendingProvisioning", f.Slow, a
-	} else if f.Denies == "" {
-		f.assigned = append(f.assigned, a)
+	case r.begins.After(f.now()):
+		r.status, r.granted, r.then = "Granted", true, a
+	default:
+		r.then = a
+		f.provision(r)
 	}
 	return ""
 }
@@ -171,7 +187,12 @@ func (f *Tenant) update(in ask, r *request) string {
 	if code := f.refuses(in); code != "" {
 		return code
 	}
-	a.end, r.schedule = in.ScheduleInfo.Expiration.EndDateTime, a.schedule
+	r.schedule, r.then = a.schedule, a
+	if f.Slow > 0 {
+		r.status, r.slow = "PendingProvisioning", f.Slow
+	} else if f.Denies == "" {
+		f.provision(r)
+	}
 	return ""
 }
 
@@ -194,32 +215,49 @@ func (f *Tenant) remove(in ask, r *request) string {
 
 // work does requests that were accepted and take their time; each list of requests is a step.
 func (f *Tenant) work() {
+	f.pass()
 	for _, r := range f.requests {
 		if r.slow == 0 {
 			continue
 		}
 		if r.slow--; r.slow == 0 {
-			r.status = "Provisioned"
-			r.then.start = f.now()
-			f.assigned = append(f.assigned, r.then)
+			f.provision(r)
 		}
+	}
+}
+
+// provision does what a request asks for. What was to get another end may be gone meanwhile.
+func (f *Tenant) provision(r *request) {
+	r.granted, r.status = false, "Provisioned"
+	switch {
+	case r.then.gone:
+		r.status = "Failed"
+	case f.Vague:
+		r.status = "Granted"
+	}
+	if r.then.end = r.ends; r.action == "adminAssign" {
+		r.then.start = f.now()
+		f.assigned = append(f.assigned, r.then)
 	}
 }
 
 func (f *Tenant) cancel(w http.ResponseWriter, id string) {
 	for _, r := range f.requests {
-		if r.id == id && r.slow > 0 {
-			r.slow, r.status = 0, "Canceled"
+		if r.id == id && (r.granted || r.slow > 0 && !f.Firm) {
+			r.slow, r.granted, r.status = 0, false, "Canceled"
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 	}
-	fail(w, http.StatusBadRequest, "RoleAssignmentRequestCannotBeCancelled", "It is done already.")
+	fail(w, http.StatusBadRequest, "BadRequest", "It is in no state to be cancelled.")
 }
 
 func (r *request) document() map[string]any {
 	doc := map[string]any{"id": r.id, "targetScheduleId": r.schedule, "principalId": r.principal, "action": r.action, "status": r.status,
 		"justification": r.why, "createdDateTime": stamp(r.created)}
+	if r.action != "adminRemove" {
+		doc["scheduleInfo"] = map[string]any{"startDateTime": stamp(r.begins), "expiration": map[string]any{"type": "afterDateTime", "endDateTime": stamp(r.ends)}}
+	}
 	r.right.describe(doc)
 	return doc
 }
@@ -265,7 +303,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z
 
 // instances lists active assignments as they show.
 func (f *Tenant) instances(groups bool) []map[string]any {
-	f.expire()
+	f.pass()
 	var out []map[string]any
 	for _, a := range f.assigned {
 		shows := !a.gone
@@ -288,7 +326,9 @@ func (f *Tenant) asked(groups bool) []map[string]any {
 	f.work()
 	var out []map[string]any
 	for _, r := range f.requests {
-		if (r.right.Group != "") == groups {
+		if r.hidden > 0 {
+			r.hidden--
+		} else if (r.right.Group != "") == groups {
 			out = append(out, r.document())
 		}
 	}

@@ -2,6 +2,7 @@ package graphfake
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -117,13 +118,13 @@ func (f *Tenant) group(w http.ResponseWriter, r *http.Request, parts []string, b
 	switch {
 	case r.Method == http.MethodGet && len(parts) == 2:
 		var all []map[string]any
-		for id := range members {
+		for id := range f.shown(parts[0]) {
 			all = append(all, map[string]any{"@odata.type": "#microsoft.graph.user", "id": id})
 		}
 		slices.SortFunc(all, func(a, b map[string]any) int { return strings.Compare(a["id"].(string), b["id"].(string)) })
 		f.list(w, r, all)
 	case r.Method == http.MethodPost && len(parts) == 3 && parts[2] == "$ref":
-		f.addMember(w, members, body)
+		f.addMember(w, parts[0], body)
 	case r.Method == http.MethodDelete && len(parts) == 4 && parts[3] == "$ref":
 		if !members[parts[2]] {
 			fail(w, http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+parts[2]+"' does not exist.")
@@ -131,6 +132,7 @@ func (f *Tenant) group(w http.ResponseWriter, r *http.Request, parts []string, b
 		}
 		if !f.Lies {
 			delete(members, parts[2])
+			f.changed(parts[0], parts[2])
 		}
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -138,7 +140,34 @@ func (f *Tenant) group(w http.ResponseWriter, r *http.Request, parts []string, b
 	}
 }
 
-func (f *Tenant) addMember(w http.ResponseWriter, members map[string]bool, body []byte) {
+// changed has lists of a group show for a while what was before. What is changed back meanwhile was never seen.
+func (f *Tenant) changed(group, id string) {
+	if at := [2]string{group, id}; f.late[at] > 0 {
+		delete(f.late, at)
+	} else {
+		f.late[at] = f.Late
+	}
+}
+
+// shown are the members of a group as a list shows them.
+func (f *Tenant) shown(group string) map[string]bool {
+	out := maps.Clone(f.groups[group])
+	for at, left := range f.late {
+		if at[0] != group || left == 0 {
+			continue
+		}
+		f.late[at]--
+		if out[at[1]] {
+			delete(out, at[1])
+		} else {
+			out[at[1]] = true
+		}
+	}
+	return out
+}
+
+func (f *Tenant) addMember(w http.ResponseWriter, group string, body []byte) {
+	members := f.groups[group]
 	var in struct {
 		ID string `json:"@odata.id"`
 	}
@@ -155,6 +184,7 @@ func (f *Tenant) addMember(w http.ResponseWriter, members map[string]bool, body 
 		fail(w, http.StatusBadRequest, "Request_BadRequest", "One or more added object references already exist for the following modified properties: 'members'.")
 	default:
 		members[id] = true
+		f.changed(group, id)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
@@ -214,7 +244,7 @@ func (f *Tenant) MakeEligible(id string, r Right) {
 func (f *Tenant) Holds(id string, r Right) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.expire()
+	f.pass()
 	return slices.ContainsFunc(f.assigned, func(a *assignment) bool { return !a.gone && a.principal == id && a.right == r })
 }
 
@@ -222,7 +252,7 @@ func (f *Tenant) Holds(id string, r Right) bool {
 func (f *Tenant) Holders(r Right) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.expire()
+	f.pass()
 	n := 0
 	for _, a := range f.assigned {
 		if !a.gone && a.right == r {
