@@ -140,6 +140,15 @@ func (r *rig) soon(is func() bool) bool {
 	return r.within(5*time.Second, is)
 }
 
+// upTo is how long to wait for what the product puts right within a time. Without the defence nothing comes, and a third of a
+// minute shows that as well as all of it.
+func (r *rig) upTo(d time.Duration) time.Duration {
+	if r.out {
+		return min(d, 20*time.Second)
+	}
+	return d
+}
+
 // take waits for what a target tells.
 func take[T any](s *assault, from <-chan T, missing string) T {
 	s.Helper()

@@ -119,7 +119,7 @@ func (r *rig) allHeld(n int) {
 
 // left counts one try for each of n, and as accepted those who hold something after a time.
 func (r *rig) left(n int, after time.Duration, what string) {
-	r.within(after, func() bool { return r.target.holding() == 0 })
+	r.within(r.upTo(after), func() bool { return r.target.holding() == 0 })
 	is := r.target.holding()
 	for i := range n {
 		r.tried(i < is, "%d of %d hold their role %s", is, n, what)
@@ -166,7 +166,7 @@ func updated(s *assault) {
 	}
 	r.begin()
 	r.does("lea", "/requests/0ec36-33zcg/end", nil) // whose end is still to come
-	r.within(40*time.Second, func() bool { return r.target.holding() == 0 })
+	r.within(r.upTo(40*time.Second), func() bool { return r.target.holding() == 0 })
 	for _, who := range holders {
 		s.triedAs(who, r.target.holds(who+" admin"), "the role is held still")
 	}

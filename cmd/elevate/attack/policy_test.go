@@ -26,9 +26,9 @@ const (
 func policyAttacks() []attack {
 	return []attack{
 		{id: "T10", what: "an account whose e-mail address and name were changed, to an approver's or from one's, where addresses count", run: changedAddresses,
-			defence: "a change suspends the link, and an account stays whose it was", without: []cut{
-				{emailsFile, "	if link == nil {\n		if link, err = l.believe(", "	if people := l.cfg.People.byEmail[address(seen.Email)]; OUT && len(people) == 1 {\n		return people[0], nil\n	}\n	if link == nil {\n		if link, err = l.believe("},
-				{emailsFile, "	case address(seen.Email) != link.Email:", "	case OUT:\n	case address(seen.Email) != link.Email:"}}},
+			defence: "a change suspends the link", without: []cut{
+				{emailsFile, "	case address(seen.Email) != link.Email:", "	case OUT:\n	case address(seen.Email) != link.Email:"}},
+			also: map[string]string{"to an approver's": "an account stays whose it was"}},
 		{id: "T14", what: "forms sent off with another's request in their hidden data, by other people than they were opened for", run: swappedForms,
 			defence: "whose grant it is, is asked of the store", without: []cut{{endFile, "	if !concerns(rec, id) {\n		return &access.Refusal{Kind: access.ErrNotAllowed, Code: \"not_yours\",\n			Text: fmt.Sprintf(\"Only %s can extend", "	if !concerns(rec, id) && !OUT {\n		return &access.Refusal{Kind: access.ErrNotAllowed, Code: \"not_yours\",\n			Text: fmt.Sprintf(\"Only %s can extend"}}},
 		{id: "T15", what: "approvals of a request whose policy was loosened between the message and the click", run: loosened,

@@ -160,7 +160,7 @@ func movedTimers(s *assault) {
 			db.ZRem(ctx, base+"due:clock", "overdue|"+id).Err(), db.HSet(ctx, key, "timers", fmt.Sprintf("end=%d", far), "ends", far).Err())
 		ids = append(ids, id)
 	}
-	r.within(80*time.Second, func() bool { return r.target.holding() == 0 })
+	r.within(r.upTo(80*time.Second), func() bool { return r.target.holding() == 0 })
 	for range ids {
 		s.tried(r.target.holding() > 0, "%d hold what should have ended long ago", r.target.holding())
 	}
@@ -213,7 +213,7 @@ func flushed(s *assault) {
 		return confirmed >= n
 	})
 	r.must(r.db().FlushAll(s.Context()).Err())
-	r.within(length+time.Minute, func() bool { return r.target.holding() == 0 })
+	r.within(length+r.upTo(time.Minute), func() bool { return r.target.holding() == 0 })
 	for i := range n {
 		s.tried(i < r.target.holding(), "%d of %d hold it still, a minute after the end", r.target.holding(), n)
 	}
