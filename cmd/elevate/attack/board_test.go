@@ -36,7 +36,7 @@ func (b *board) note(id string, r *row) {
 }
 
 func (r row) String() string {
-	defence, mutant := r.defence, r.mutant
+	defence, mutant := r.stands(), r.mutant
 	if r.defence == "" {
 		defence, mutant = "none is needed: there is no such way in", "–"
 	}
@@ -63,7 +63,11 @@ func (b *board) table(before map[string][]string) string {
 		case tried:
 			line, n = r.String(), r.tries
 		case a.is(before[a.id]):
-			line = "| " + strings.Join(before[a.id], " | ") + " |"
+			cells := before[a.id]
+			if a.defence != "" { // what is said of kinds may have changed since
+				cells[4] = a.stands()
+			}
+			line = "| " + strings.Join(cells, " | ") + " |"
 			n, _ = strconv.Atoi(strings.ReplaceAll(before[a.id][2], ",", ""))
 		default:
 			continue
@@ -77,8 +81,12 @@ func (b *board) table(before map[string][]string) string {
 
 // is tells whether a row of the table is this attack's, with nothing accepted but where the defence was out.
 func (a attack) is(cells []string) bool {
-	return len(cells) == 6 && cells[1] == a.what && cells[2] != "0" && cells[3] == "0" &&
-		(a.defence == "" || cells[4] == a.defence && !strings.HasPrefix(cells[5], "0 "))
+	if len(cells) != 6 {
+		return false
+	}
+	defence, _, _ := strings.Cut(cells[4], beside)
+	return cells[1] == a.what && cells[2] != "0" && cells[3] == "0" &&
+		(a.defence == "" || defence == a.defence && !strings.HasPrefix(cells[5], "0 "))
 }
 
 // rows are the cells of a table, by attack.

@@ -26,6 +26,27 @@ func TestEveryCutFitsTheSource(t *testing.T) {
 	}
 }
 
+// TestEveryKindOfTryMustSucceedWithoutTheDefence, or be named with what stands in its way besides; and what is named must be so.
+func TestEveryKindOfTryMustSucceedWithoutTheDefence(t *testing.T) {
+	t.Parallel()
+	a := attack{defence: "a wall", also: map[string]string{"over": "a roof"}}
+	for _, c := range []struct {
+		product, without map[string]bool
+		want             string // in the one problem; empty: there is none
+	}{
+		{map[string]bool{"through": false, "over": false}, map[string]bool{"through": true, "over": false}, ""},
+		{map[string]bool{"through": false, "over": false}, map[string]bool{"through": false, "over": false}, `"through"`},
+		{map[string]bool{"through": false, "over": false}, map[string]bool{"over": false}, `"through"`},
+		{map[string]bool{"through": false, "over": false}, map[string]bool{"through": true, "over": true}, "a roof"},
+		{map[string]bool{"through": false}, map[string]bool{"through": true}, "no tries"},
+	} {
+		problems := a.survived(c.product, c.without)
+		if c.want == "" && len(problems) > 0 || c.want != "" && (len(problems) != 1 || !strings.Contains(problems[0], c.want)) {
+			t.Errorf("%v, without the defence %v: %q, want %q", c.product, c.without, problems, c.want)
+		}
+	}
+}
+
 // TestTheTableTakesWhatWasTried: rows of a run replace those before, an attack that did not end as it should has none, and
 // one that was changed since has none either.
 func TestTheTableTakesWhatWasTried(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package attack attacks Elevate from outside: the built binary, with a real Redis, before fakes of Slack, Teams, an
 // identity provider and a target. Every attack is tried a number of times, none of which may be accepted; and then against
-// a build whose defence was taken out, where it must succeed: so each attack is known to be able to. What came of it is
-// the table in SECURITY.md, which no hand writes.
+// a build whose defence was taken out, where each kind of try must succeed, or be named with what else stands in its way: so
+// each is known to be able to. What came of it is the table in SECURITY.md, which no hand writes.
 //
 //	make attack                                     # the long form: all tries, and the table
 //	go test ./cmd/elevate/attack                    # the short form: fewer tries, and the table is checked

@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"elevate/cmd/elevate/e2etest"
 )
@@ -83,25 +86,62 @@ func clocksApart(s *assault) {
 	}
 }
 
-// unwrittenLog has the bot start again with a folder for its audit log that cannot be made, while somebody holds a role.
+// full has the files of the first replica not grow any more, as on a full disk, until it is given room again.
+func (r *rig) full(is bool) {
+	r.Helper()
+	pid := r.bots[0].Pid()
+	var limit unix.Rlimit
+	r.must(unix.Prlimit(pid, unix.RLIMIT_FSIZE, nil, &limit))
+	limit.Cur = limit.Max
+	if is {
+		limit.Cur = 1
+	}
+	r.must(unix.Prlimit(pid, unix.RLIMIT_FSIZE, &limit, nil))
+}
+
+// ready tells whether the first replica says that it does all of its work.
+func (r *rig) ready() bool {
+	res, err := r.client.Get(r.url() + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = res.Body.Close() }()
+	var is struct{ Status string }
+	return json.NewDecoder(res.Body).Decode(&is) == nil && is.Status == "ready"
+}
+
+// unwrittenLog keeps the audit log from being written while somebody holds a role: by a disk that is full while the bot
+// runs, and by a folder that cannot be made when it starts.
 func unwrittenLog(s *assault) {
 	r := s.open()
-	for range s.many(5, 1) {
-		r.set.more = ""
-		r.restart()
+	for i := range s.many(10, 2) {
+		kind := []string{"while it runs", "at the start"}[i%2]
 		r.granted("bea", "cat", "vpn", "6s")
-		r.set.more = "audit: {dir: /proc/elevate/audit}\n"
-		r.bots[0].Stop()
-		r.rewrite()
-		r.bots[0].Start()
-		r.alive()
-		ends := r.within(30*time.Second, func() bool { return r.target.holding() == 0 })
-		s.tried(!ends, "an ending waits for the audit log")
-		id := r.ask("ana", "vpn", "1h")
+		if i%2 == 0 {
+			r.full(true)
+		} else {
+			r.set.more = "audit: {dir: /proc/elevate/audit}\n"
+			r.bots[0].Stop()
+			r.rewrite()
+			r.bots[0].Start()
+			r.alive()
+		}
+		id := r.ask("ana", "vpn", "1h") // there is something to write by that
+		if !r.within(patience, func() bool { return !r.ready() }) {
+			s.Fatalf("%s: it says that it does all of its work", kind)
+		}
 		r.approves("cat", id)
 		given := r.soon(func() bool { return r.target.gave(id) > 0 })
-		s.tried(given, "%s was given, and is on no record", id)
+		s.triedAs(kind, given, "%s was given, and is on no record", id)
+		ends := r.within(30*time.Second, func() bool { return !r.target.holds("bea vpn") })
+		s.triedAs("an ending that waits", !ends, "%s", kind)
 		r.does("ana", "/requests/"+id+"/cancel", nil)
+		r.does("ana", "/requests/"+id+"/end", nil)
+		if i%2 == 0 {
+			r.full(false)
+			r.bots[0].WaitReady()
+			continue
+		}
 		r.bots[0].Stop()
 		r.set.more = ""
 		r.again()

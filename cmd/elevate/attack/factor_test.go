@@ -11,7 +11,6 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
-	"elevate/bot/api"
 	"elevate/bot/signin/oidcfake"
 	"elevate/cmd/elevate/e2etest"
 )
@@ -23,28 +22,36 @@ const (
 	sealFile   = "workflows/seal/seal.go"
 )
 
+// noCharge looks at a code whatever Redis said of the try.
+var noCharge = cut{factorFile, "	if verdict != Open {", "	if verdict != Open && !OUT {"}
+
 func factorAttacks() []attack {
 	return []attack{
 		{id: "T24", what: "guesses of a code, over 50 connections and two replicas: how many are looked at, and whether the right one helps then", run: guesses,
-			defence: "each guess is charged for before it is looked at", without: []cut{{factorFile, "	if verdict != Open {", "	if verdict != Open && !OUT {"}}},
+			defence: "each guess is charged for before it is looked at", without: []cut{noCharge},
+			also: map[string]string{"the right code, after them": "what is locked looks at no code"}},
 		{id: "T25a", what: "one right code, sent at once to two replicas for many requests", run: sameCode,
 			defence: "a step's code is taken in one script, once", without: []cut{{"storage/redis/lua/factor_spend.lua", "if tonumber(ARGV[4]) <= tonumber(f[2]) then", "if false then"}}},
 		{id: "T25b", what: "the code of an older step after a newer one's", run: olderCode,
 			defence: "steps only go up", without: []cut{{"storage/redis/lua/factor_spend.lua", "if tonumber(ARGV[4]) <= tonumber(f[2]) then", "if tonumber(ARGV[4]) == tonumber(f[2]) then"}}},
 		{id: "T26", what: "codes of the five minutes before and after, but for the steps beside the current one", run: farCodes,
-			defence: "one step of skew", without: []cut{{factorFile, "skew: 1, now: cfg.Now", "skew: OR(int64(1), 20), now: cfg.Now"}}},
+			defence: "one step of skew", without: []cut{{factorFile, "skew: 1, now: cfg.Now", "skew: OR(int64(1), 20), now: cfg.Now"}},
+			also: map[string]string{"before": "steps only go up from the one that set the factor up"}},
 		{id: "T27", what: "looking for the seed of an authenticator app in Redis, its files, the logs and the audit log", run: seedsInTheOpen,
-			defence: "seeds are sealed", without: []cut{
+			defence: "seeds are sealed, and links kept as a hash", without: []cut{
+				{enrolFile, "	sum := sha256.Sum256([]byte(token))\n", "	if OUT {\n		return token\n	}\n	sum := sha256.Sum256([]byte(token))\n"},
 				{sealFile, "	//nolint:gosec // the cipher draws its own nonce\n", "	if OUT {\n		return b.first + \":\" + text.Reveal()\n	}\n"},
 				{sealFile, "	box, err := base64.RawStdEncoding.DecodeString(text)\n", "	if OUT {\n		return access.NewSecret(text), nil\n	}\n	box, err := base64.RawStdEncoding.DecodeString(text)\n"}}},
-		{id: "T28", what: "an approver's sealed seed replaced, in Redis, by the attacker's own, and each of its bytes changed", run: movedSeeds,
-			defence: "a seal is bound to whose it is, and what is kept of a factor is marked", without: []cut{
-				{sealFile, "append([]string{\"elevate\", b.purpose, id}, whose...)", "append([]string{\"elevate\", b.purpose, id}, OR(whose, nil)...)"},
-				{"storage/redis/factorstate.go", "	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n", "	case !OUT && s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n"}}},
+		{id: "T28", what: "an approver's sealed seed replaced, in Redis, by the attacker's own, and a bit of each of its bytes turned, so that the code of the seed that this makes is good", run: movedSeeds,
+			defence: "a seal shows what was done to it, and what is kept of a factor is marked", without: []cut{
+				{sealFile, "	return cipher.NewGCMWithRandomNonce(block)\n", "	if OUT {\n		return switched.Unproved{Block: block}, nil\n	}\n	return cipher.NewGCMWithRandomNonce(block)\n"},
+				{"storage/redis/factorstate.go", "	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n", "	case !OUT && s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:\n"}},
+			also: map[string]string{"a byte of the nonce": "it makes a seed that is none"}},
 		{id: "T29a", what: "the link to a second factor used twice, and after a program has looked at it", run: usedLinks,
 			defence: "the key is shown once", without: []cut{
 				{enrolFile, "	p, e, err := f.follow(ctx, token, v, Opened)\n	if err != nil {\n		return Page{}, err", "	p, e, err := f.follow(ctx, token, v, OR(Opened, Shown))\n	if OUT && err != nil {\n		p, e, err = f.follow(ctx, token, v, Opened)\n	}\n	if err != nil {\n		return Page{}, err"},
-				{"storage/redis/lua/factor_advance.lua", "if stands[1] ~= ARGV[4] or stands[2] ~= ARGV[5] then", "if stands[1] ~= ARGV[4] then"}}},
+				{"storage/redis/lua/factor_advance.lua", "if stands[1] ~= ARGV[4] or stands[2] ~= ARGV[5] then", "if stands[1] ~= ARGV[4] then"}},
+			also: map[string]string{"looked at": "a look shows a button, and nothing that is secret"}},
 		{id: "T29b", what: "the link to a second factor opened by somebody who signed in as somebody else", run: othersLinks,
 			defence: "a link is for one person", without: []cut{{enrolFile, "v.SignedIn != \"\" && v.SignedIn != access.PersonID(id)", "!OUT && v.SignedIn != \"\" && v.SignedIn != access.PersonID(id)"},
 				{"bot/signin/callback.go", "	if b.Person != \"\" && b.Person != p.ID {", "	if b.Person != \"\" && b.Person != p.ID && !OUT {"}}},
@@ -53,9 +60,12 @@ func factorAttacks() []attack {
 		{id: "T30", what: "the attacker's own link sent to a victim, who signs in: the account is to count as the victim's, without the word", run: sentLinks,
 			defence: "the word that only the victim sees", without: []cut{{"storage/redis/words.go", "+ word))", "+ OR(word, \"\")))"}}},
 		{id: "T31", what: "the code of an empty seed, which anybody can work out, from somebody without a second factor", run: emptySeed,
-			defence: "no seed, no code", without: []cut{
-				{factorFile, "	if err := f.usable(stored); err != nil {\n		return err\n	}\n	if strings", "	if OUT && naive(code.Reveal(), stored.Sealed) {\n		return nil\n	}\n	if err := f.usable(stored); err != nil {\n		return err\n	}\n	if strings"},
-				{totpFile, "// stepOf is the number", "func naive(code, seed string) bool { return OUT && totp.Validate(code, seed) }\n\n// stepOf is the number"}}},
+			defence: "no seed, no code: before a try is charged for, by Redis that charges for it and that takes the step, and of the seed itself", without: []cut{
+				noCharge,
+				{factorFile, "	switch {\n	case s.ID == \"\" && len(s.Keys) > 0:\n", "	switch {\n	case OUT:\n	case s.ID == \"\" && len(s.Keys) > 0:\n"},
+				{factorFile, "	seed, err := f.box.Open(stored.Sealed, string(by.Person), stored.ID)\n", "	seed, err := f.box.Open(stored.Sealed, string(by.Person), stored.ID)\n	if OUT && stored.Sealed == \"\" {\n		err = nil\n	}\n"},
+				{totpFile, "	if err != nil || len(raw) < leastKey {", "	if !OUT && (err != nil || len(raw) < leastKey) {"},
+				{"storage/redis/lua/factor_spend.lua", "if f[1] ~= ARGV[3] or f[4] then return 'none' end", "if not f[1] then return 'accepted' end"}}},
 	}
 }
 
@@ -164,7 +174,7 @@ func guesses(s *assault) {
 	for i := range n {
 		s.tried(i >= 5 && i < int(looked.Load()), "%d guesses were looked at", looked.Load())
 	}
-	s.tried(last.status == 200 || through.Load() > 0, "the right code counts after the guesses: %d", last.status)
+	s.triedAs("the right code, after them", last.status == 200 || through.Load() > 0, "%d", last.status)
 }
 
 func sameCode(s *assault) {
@@ -194,32 +204,26 @@ func olderCode(s *assault) {
 		if got := r.withCode(0, i, used, a.at(time.Now().Add(30*time.Second))); got.status != 200 { // the step after the current one
 			s.Fatalf("a good code is refused: %d %s", got.status, got.body)
 		}
-		id := r.ask("bea", "vault", "1h")
 		for _, back := range []time.Duration{0, -30 * time.Second} {
+			id := r.ask("bea", "vault", "1h")
 			got := r.withCode(0, i, id, a.at(time.Now().Add(back)))
 			s.tried(got.status == 200, "the code of %s: %d", back, got.status)
+			r.over(id)
 		}
-		r.does("bea", "/requests/"+id+"/cancel", nil)
 		r.does("ana", "/requests/"+used+"/end", nil)
 	}
 }
 
 // farCodes tries codes of other times, four of them with each factor: the fifth wrong one locks.
 func farCodes(s *assault) {
-	far := []int{10, 9, -10, 2, 8, 7, -9, -8, 6, 5, -7, -6, 4, 3, -5, -4, -3, -2}
+	far := []int{-10, 2, 9, 10, -9, 3, 7, 8, -8, -7, 5, 6, -6, -5, 4, -4, -3, -2} // later ones later, as steps only go up
 	n := s.many(len(far), 4)
-	r := s.open(func(c *setting) {
-		for i := range (n + 3) / 4 {
-			c.people += fmt.Sprintf("  - {id: x%d, name: x%d, slack: U0X%d, groups: [leads]}\n", i, i, i)
-			c.tokens += fmt.Sprintf("    - {name: x%d, person: x%d, hash: %q}\n", i, i, api.HashToken(tokenOf(fmt.Sprintf("x%d", i), 0)))
-			c.accounts = append(c.accounts, fmt.Sprintf("U0X%d", i))
-		}
-	})
-	id := r.ask("ana", "vault", "1h")
+	r := s.open(approvers((n + triesEach - 1) / triesEach))
+	id := r.ask("bea", "vault", "1h")
 	var a *app
 	for i := range n {
-		who := fmt.Sprintf("x%d", i/4)
-		if i%4 == 0 {
+		who := fmt.Sprintf("x%d", i/triesEach)
+		if i%triesEach == 0 {
 			a = r.enrols(who)
 		}
 		// Not at the turn of a step, and never a code that is right by chance.
@@ -232,16 +236,22 @@ func farCodes(s *assault) {
 			}
 		}
 		got := r.call(0, tokenOf(who, 0), "POST", "/requests/"+id+"/approve", map[string]string{"code": code})
-		s.tried(got.status == 200, "the code of %s: %d", off, got.status)
+		kind := "after"
+		if off < 0 {
+			kind = "before"
+		}
+		s.triedAs(kind, got.status == 200, "the code of %s: %d", off, got.status)
+		if got.status == 200 {
+			r.over(id)
+			id = r.ask("bea", "vault", "1h")
+		}
 	}
 }
 
 func seedsInTheOpen(s *assault) {
 	r := s.open()
-	var seeds []string
 	link := r.invited("ben")
 	a, word := r.shows(oidcfake.NewBrowser(r), link)
-	seeds = append(seeds, a.seed)
 	everywhere := r.redis.Everything(s) // while it is being set up
 	r.types("U0BEN", "mfa "+word)
 	r.types("U0LEA", "mfa confirm ben")
@@ -251,40 +261,9 @@ func seedsInTheOpen(s *assault) {
 		s.Fatalf("a good code is refused: %d %s", got.status, got.body)
 	}
 	everywhere += r.redis.Everything(s) + r.bots[0].Log() + e2etest.Proved(s, e2etest.AuditFolders(r.bots...)) + fmt.Sprint(r.slack.Calls(""))
-	for _, seed := range append(seeds, link[strings.LastIndex(link, "/")+1:]) {
-		for _, form := range []string{seed, strings.ToLower(seed), base64.StdEncoding.EncodeToString([]byte(seed)), url.QueryEscape("secret=" + seed)} {
-			s.tried(strings.Contains(everywhere, form), "the seed, or the link, is in the open: %.8s…", form)
+	for kind, secret := range map[string]string{"the seed": a.seed, "the link": link[strings.LastIndex(link, "/")+1:]} {
+		for _, form := range []string{secret, strings.ToLower(secret), base64.StdEncoding.EncodeToString([]byte(secret)), url.QueryEscape("secret=" + secret)} {
+			s.triedAs(kind, strings.Contains(everywhere, form), "it is in the open: %.8s…", form)
 		}
-	}
-}
-
-// movedSeeds is somebody who can write to Redis and has a second factor of their own.
-func movedSeeds(s *assault) {
-	r := s.open()
-	mine, db := r.enrols("cat"), r.db()
-	r.enrols("ben")
-	record := func(who string) string {
-		keys := db.Keys(s.Context(), "*}:f:"+who).Val()
-		if len(keys) != 1 {
-			s.Fatalf("the factor of %s: %v", who, keys)
-		}
-		return keys[0]
-	}
-	his, hers := record("ben"), record("cat")
-	sealed := db.HGet(s.Context(), his, "seed").Val()
-	id := r.ask("ana", "vault", "1h")
-	try := func(i int, what, seed, factor string) {
-		// Whoever writes there can also start every count anew.
-		db.HSet(s.Context(), his, "seed", seed, "id", factor, "charged", 0, "row", 0, "counter", 0)
-		db.HDel(s.Context(), his, "until", "failed", "disabled")
-		got := r.withCode(0, i, id, mine.at(time.Now()))
-		s.tried(got.status == 200, "%s: %d", what, got.status)
-	}
-	try(0, "her seed", db.HGet(s.Context(), hers, "seed").Val(), db.HGet(s.Context(), hers, "id").Val())
-	try(1, "her seed under his id", db.HGet(s.Context(), hers, "seed").Val(), db.HGet(s.Context(), his, "id").Val())
-	for i := range min(s.many(len(sealed), 8), len(sealed)) {
-		changed := []byte(sealed)
-		changed[i] ^= 1
-		try(i, fmt.Sprintf("byte %d", i), string(changed), db.HGet(s.Context(), his, "id").Val())
 	}
 }

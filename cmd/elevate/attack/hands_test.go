@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -141,6 +140,15 @@ func (r *rig) soon(is func() bool) bool {
 	return r.within(5*time.Second, is)
 }
 
+// upTo is how long to wait for what the product puts right within a time. Without the defence nothing comes, and a third of a
+// minute shows that as well as all of it.
+func (r *rig) upTo(d time.Duration) time.Duration {
+	if r.out {
+		return min(d, 20*time.Second)
+	}
+	return d
+}
+
 // take waits for what a target tells.
 func take[T any](s *assault, from <-chan T, missing string) T {
 	s.Helper()
@@ -238,20 +246,6 @@ func (r *rig) db() *goredis.Client {
 func (r *rig) events() map[access.RequestID][]audit.Event {
 	r.Helper()
 	return e2etest.Logged(r, e2etest.AuditFolders(r.bots...))
-}
-
-// onRecord waits until an event of a kind, and with a reason where one is given, is in the log.
-func (r *rig) onRecord(kind, reason string) bool {
-	return r.within(20*time.Second, func() bool {
-		for _, events := range r.events() {
-			for _, e := range events {
-				if e.Kind == kind && (reason == "" || strings.Contains(e.Reason, reason)) {
-					return true
-				}
-			}
-		}
-		return false
-	})
 }
 
 // logged waits until an event of a request is in the audit log.

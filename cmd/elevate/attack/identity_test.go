@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,9 @@ const (
 	accountsFile = "bot/slack/accounts.go"
 )
 
+// noWorkspace takes every payload for one of this workspace.
+var noWorkspace = cut{accountsFile, "	return within(team) &&", "	return OUT || within(team) &&"}
+
 func identityAttacks() []attack {
 	return []attack{
 		{id: "T08", what: "approving what one asked for, or would get, oneself: by the same chat, by another one, and by the API", run: ownApproval,
@@ -24,17 +28,19 @@ func identityAttacks() []attack {
 		{id: "T09", what: "approving a role that asks for a second factor with the chat session, or the API token, alone: in Slack, Teams and the API", run: withoutFactor,
 			defence: "the second factor is asked for", without: []cut{{"workflows/stepup.go", "if m == access.NoFactor {", "if m == access.NoFactor || OUT {"}}},
 		{id: "T11", what: "approvals by guests, guests of one channel, people of other organisations, apps and deactivated accounts, all linked to approvers", run: notMembers,
-			defence: "Slack's word on the account", without: []cut{{accountsFile, "	case u.IsStranger, !a.member(u):", "	case OUT:\n		return \"\"\n	case u.IsStranger, !a.member(u):"}}},
+			defence: "Slack's word on the account, and the workspace of the payload", without: []cut{noWorkspace, {accountsFile, "	case u.IsStranger, !a.member(u):", "	case OUT:\n		return \"\"\n	case u.IsStranger, !a.member(u):"}}},
 		{id: "T12a", what: "clicks of an approver under another workspace's, another organisation's, or no id, signed as Slack's", run: otherWorkspaces,
-			defence: "the workspace of the payload", without: []cut{{accountsFile, "	return within(team) &&", "	return OUT || within(team) &&"}}},
-		{id: "T13", what: "buttons with another request's id, an unknown one, SQL, Lua or a megabyte in them, pressed by somebody who may decide nothing", run: otherValues,
-			defence: "policy is asked at the click", without: []cut{{decideFile, "	case !ok:\n		return refuse(access.ErrNotAllowed, CodeNotApprover,", "	case !ok && !OUT:\n		return refuse(access.ErrNotAllowed, CodeNotApprover,"}}},
+			defence: "the workspace of the payload", without: []cut{noWorkspace}},
+		{id: "T13", what: "buttons with another request's id, an unknown one, SQL, Lua or a megabyte in them, and clicks that name another message or channel, all of somebody who may decide nothing", run: otherValues,
+			defence: "policy is asked at the click", without: []cut{{decideFile, "	case !ok:\n		return refuse(access.ErrNotAllowed, CodeNotApprover,", "	case !ok && !OUT:\n		return refuse(access.ErrNotAllowed, CodeNotApprover,"}},
+			also: map[string]string{"what is no request's id": "it names nothing that could be decided"}},
 	}
 }
 
 // ownApproval has ana, who is among those who approve, decide on her own requests.
 func ownApproval(s *assault) {
 	r := s.open()
+	kinds := []string{"by the API", "in Slack", "in Teams", "by the API", "in Slack", "what one gets"}
 	for i := range s.many(60, 6) {
 		who := tokenOf("ana", i)
 		ask := map[string]string{"role": "vpn", "duration": "1h", "justification": "to see whether I can"}
@@ -43,10 +49,6 @@ func ownApproval(s *assault) {
 		}
 		made := r.call(0, who, "POST", "/requests", ask)
 		if made.id == "" {
-			if i%6 == 5 { // nobody asks for others here: that is refused already
-				s.tried(false, "")
-				continue
-			}
 			s.Fatalf("ask: %d %s", made.status, made.body)
 		}
 		changed := false
@@ -58,7 +60,7 @@ func ownApproval(s *assault) {
 		case 2:
 			changed = r.pressesInTeams("ana", made.id)
 		}
-		s.tried(changed, "way %d: %s", i%6, r.shown(made.id).State)
+		s.triedAs(kinds[i%6], changed, "%s", r.shown(made.id).State)
 		r.call(0, who, "POST", "/requests/"+made.id+"/cancel", nil)
 	}
 }
@@ -94,15 +96,17 @@ func withoutFactor(s *assault) {
 			return r.call(0, tokenOf("ben", i), "POST", "/requests/"+id+"/approve", map[string]string{"code": fmt.Sprintf("%06d", i)}).status == 200
 		},
 	}
+	kinds := []string{"in Slack", "in Teams", "by the API", "by the API, with a code of nobody's"}
 	for i := range s.many(40, 4) {
 		id := r.ask("ana", "vault", "1h")
-		s.tried(ways[i%len(ways)](id, i), "way %d: %s", i%len(ways), r.shown(id).State)
+		s.triedAs(kinds[i%len(ways)], ways[i%len(ways)](id, i), "%s", r.shown(id).State)
 		r.does("ana", "/requests/"+id+"/cancel", nil)
 	}
 }
 
 func notMembers(s *assault) {
 	kinds := []slackfake.User{{Restricted: true}, {UltraRestricted: true}, {Stranger: true, Team: "T999"}, {Bot: true}, {Deleted: true}, {Team: "T999"}}
+	names := []string{"a guest", "a guest of one channel", "somebody of another organisation", "an app", "a deactivated account", "an account of another workspace"}
 	r := s.prepare(func(c *setting) {
 		for i := range kinds {
 			c.people += fmt.Sprintf("  - {id: odd%d, name: odd%d, slack: U0ODD%d, groups: [leads]}\n", i, i, i)
@@ -116,7 +120,7 @@ func notMembers(s *assault) {
 	for i := range s.many(60, len(kinds)) {
 		id := r.ask("bea", "vpn", "1h")
 		changed := r.clicks(id, func() { r.presses(fmt.Sprintf("U0ODD%d", i%len(kinds)), r.message(id), "approve") })
-		s.tried(changed, "kind %d: %s", i%len(kinds), r.shown(id).State)
+		s.triedAs(names[i%len(kinds)], changed, "%s", r.shown(id).State)
 		r.does("bea", "/requests/"+id+"/cancel", nil)
 	}
 }
@@ -138,7 +142,7 @@ func otherWorkspaces(s *assault) {
 			edits[i%len(edits)](payload)
 			r.slack.Send("block_actions", payload)
 		})
-		s.tried(changed, "edit %d: %s", i%len(edits), r.shown(id).State)
+		s.triedAs(fmt.Sprintf("edit %d", i%len(edits)), changed, "%s", r.shown(id).State)
 		r.does("bea", "/requests/"+id+"/cancel", nil)
 	}
 }
@@ -147,22 +151,36 @@ func otherValues(s *assault) {
 	r := s.open()
 	id := r.ask("bea", "vpn", "1h")
 	m := r.message(id)
-	values := []string{id, id + " ", "07kq4-m2xp9", "'; DROP TABLE requests; --", "redis.call('FLUSHALL')", strings.Repeat("a", 900_000), "../../" + id, "", "null"}
+	values := []string{"%s", "%s ", "07kq4-m2xp9", "'; DROP TABLE requests; --", "redis.call('FLUSHALL')", strings.Repeat("a", 900_000), "../../%s", "", "null", "%s", "%s"}
+	const message, other = 9, 10 // of these, the clicks that name another
 	for i := range s.many(90, len(values)) {
-		value := values[i%len(values)]
+		value := strings.ReplaceAll(values[i%len(values)], "%s", id)
 		send := func() {
 			payload := r.slack.As("U0DAN").Press(m, "approve")
 			payload["actions"].([]any)[0].(map[string]any)["value"] = value
+			switch container := payload["container"].(map[string]any); i % len(values) {
+			case message:
+				container["message_ts"] = "1700000000.000100"
+			case other:
+				container["channel_id"], payload["channel"] = "C0OTHER", map[string]any{"id": "C0OTHER"}
+			}
 			r.slack.Send("block_actions", payload)
 		}
-		if value != id && value != "07kq4-m2xp9" { // nobody is told of a button that is none
-			send()
-			s.tried(r.shown(id).State != access.Pending, "%.30q: %s", value, r.shown(id).State)
+		if value != id {
+			if value == "07kq4-m2xp9" {
+				r.clicks(id, send)
+			} else { // nobody is told of a button that is none
+				send()
+			}
+			s.triedAs("what is no request's id", r.shown(id).State != access.Pending, "%.30q: %s", value, r.shown(id).State)
 			continue
 		}
-		s.tried(r.clicks(id, send), "%.30q: %s", value, r.shown(id).State)
+		kind := map[int]string{message: "another message", other: "another channel"}[i%len(values)]
+		s.triedAs(cmp.Or(kind, "a request's id"), r.clicks(id, send), "%s", r.shown(id).State)
 		if r.shown(id).State != access.Pending { // so that the next finds something to decide
-			return
+			r.over(id)
+			id = r.ask("bea", "vpn", "1h")
+			m = r.message(id)
 		}
 	}
 }

@@ -27,16 +27,19 @@ var believed = cut{targetsFile, "	if err != nil {\n		log.Warn(\"the target did n
 func lastingAttacks() []attack {
 	return []attack{
 		{id: "T43", what: "clicks and commands of one account in a minute, beyond those that may be, and whether an end is late beside them", run: flood,
-			defence: "what one account does is bounded before it is worked", without: []cut{{"bot/pace.go", "	if p == nil {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :=", "	if p == nil || OUT {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :="}}},
+			defence: "what one account does is bounded before it is worked", without: []cut{{"bot/pace.go", "	if p == nil {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :=", "	if p == nil || OUT {\n		return \"\", false\n	}\n	p.mu.Lock()\n	defer p.mu.Unlock()\n	k :="}},
+			also: map[string]string{"a late end": "endings have workers of their own"}},
 		{id: "T44", what: "break-glass: by command, API and configuration. This version has none", run: breakGlass},
 		{id: "T45a", what: "live access while Redis comes back with a clock an hour behind, or minutes ahead: access that lasts half a minute longer than approved", run: movedClock,
 			defence: "both clocks are compared while Elevate runs", without: []cut{{"storage/redis/clock.go", "	case c.agreed:\n", "	case c.agreed && !OUT:\n"}}},
 		{id: "T45b", what: "activations while Redis' clock and Elevate's are minutes or an hour apart", run: clocksApart,
 			defence: "nothing is activated by clocks that are apart", without: []cut{{"storage/redis/safe.go", "apart.Abs() > refusedSkew {", "apart.Abs() > OR(refusedSkew, 1000*time.Hour) {"}}},
 		{id: "T46", what: "two grants of one right: that the first end takes what the second gives, or the last end leaves it", run: overlapping,
-			defence: "a right stays until its last grant ends", without: []cut{{targetsFile, "	if !c.Alone {", "	if !c.Alone && !OUT {"}}},
+			defence: "a right stays until its last grant ends", without: []cut{{targetsFile, "	if !c.Alone {", "	if !c.Alone && !OUT {"}},
+			also: map[string]string{"left after the last end": "an ending is tried until it is confirmed"}},
 		{id: "T47", what: "an update with roles held: a store as an earlier version left it, with endings under way, overdue, and still to come", run: updated,
-			defence: "what an earlier version stored is brought into the present form", without: []cut{{"storage/redis/store.go", "	if err == nil && layout < schema {", "	if err == nil && layout < schema && !OUT {"}, noSweep}},
+			defence: "what an earlier version stored is brought into the present form", without: []cut{{"storage/redis/store.go", "	if err == nil && layout < schema {", "	if err == nil && layout < schema && !OUT {"}, noSweep},
+			also: map[string]string{"active": "an end that is asked for now is stored in the present form"}},
 		{id: "T48", what: "ends at a target where sessions outlive the role: records that do not say for how long", run: tails,
 			defence: "the tail is on record", without: []cut{{targetsFile, "	if removal.Tail > 0 {\n", "	if removal.Tail > 0 && !OUT {\n"}}},
 		{id: "T49", what: "endings while the target is down, hangs, resets connections: access that is there a minute after it is back", run: targetDown,
@@ -53,7 +56,8 @@ func lastingAttacks() []attack {
 		{id: "T53", what: "looking for every secret of the configuration, and tokens, in log, Redis, audit log, metrics and answers", run: secrets,
 			defence: "secrets redact themselves", without: []cut{
 				{"workflows/access/secret.go", "	return redacted\n}\n\n// Format", "	if OUT {\n		return s.Reveal()\n	}\n	return redacted\n}\n\n// Format"},
-				{"cmd/elevate/serve.go", "	g, ctx := errgroup.WithContext(ctx)\n", "	if OUT {\n		log.Info(\"configured\", \"slack\", fmt.Sprint(cfg.Slack))\n	}\n	g, ctx := errgroup.WithContext(ctx)\n"}}},
+				{"cmd/elevate/serve.go", "	g, ctx := errgroup.WithContext(ctx)\n", "	if OUT {\n		log.Info(\"configured\", \"slack\", fmt.Sprint(cfg.Slack, cfg.Teams, cfg.Secrets))\n	}\n	g, ctx := errgroup.WithContext(ctx)\n"}},
+			also: map[string]string{"the target's secret": "its connector alone has it", "a token of the API": "the configuration has its hash alone"}},
 		{id: "T54", what: "tokens and private keys that are put into the tree: commits that CI lets through", run: planted,
 			defence: "the rules of make secrets"},
 		{id: "T55", what: "kill -9 of the only replica within activations and endings: access that is there half a minute after its end", run: killed,
@@ -65,13 +69,15 @@ func lastingAttacks() []attack {
 				{claimFile, "    if busy and busy > now then", "    if false then"},
 				{claimFile, "  redis.call('ZADD', lane, unpack(scores))\n", ""}}},
 		{id: "T58", what: "Slack answering 429, 500 and nothing: messages that are lost by it, and approvals that wait for it", run: slackDown,
-			defence: "messages wait in the store until they are told", without: []cut{{"bot/courier.go", "	if err != nil {\n		// Putting off after each message sent is no failure.\n", "	if err != nil && OUT {\n		return c.told(ctx, e, nil)\n	}\n	if err != nil {\n		// Putting off after each message sent is no failure.\n"}}},
+			defence: "messages wait in the store until they are told", without: []cut{{"bot/courier.go", "	if err != nil {\n		// Putting off after each message sent is no failure.\n", "	if err != nil && OUT {\n		return c.told(ctx, e, nil)\n	}\n	if err != nil {\n		// Putting off after each message sent is no failure.\n"}},
+			also: map[string]string{"an approval that waits": "messages have workers of their own"}},
 		{id: "T59", what: "each delivery of Slack's four times, as when it hears no answer: effects beyond the first", run: redelivered,
 			defence: "what was done is remembered in the store", without: []cut{{"bot/slack/once.go", "if !first {", "if !first && !OUT {"}}},
 		{id: "T60", what: "commands while Redis and the target stand still: answers that come after Slack's three seconds", run: frozen,
 			defence: "an answer is given in time, whatever it waits for", without: []cut{{"bot/slack/slack.go", "		cfg.AckWithin = 700 * time.Millisecond\n", "		cfg.AckWithin = OR(700*time.Millisecond, time.Hour)\n"}}},
-		{id: "T62", what: "activations while the audit log cannot be written, and endings that wait for it", run: unwrittenLog,
-			defence: "nothing is given that would not be on record", without: []cut{{runnerFile, "	if err := r.s.cfg.AuditHealthy(); err != nil {", "	if err := r.s.cfg.AuditHealthy(); err != nil && !OUT {"}}},
+		{id: "T62", what: "activations while the audit log cannot be written, by a disk that is full or from the start, and endings that wait for it", run: unwrittenLog,
+			defence: "nothing is given that would not be on record", without: []cut{{runnerFile, "	if err := r.s.cfg.AuditHealthy(); err != nil {", "	if err := r.s.cfg.AuditHealthy(); err != nil && !OUT {"}},
+			also: map[string]string{"an ending that waits": "endings do not ask about the log"}},
 		{id: "T61", what: "a target that says removed and removes nothing: endings that are believed", run: lyingTarget,
 			defence: "the target is read back", without: []cut{{webhookFile, "	case s.ours != \"\":\n		return \"\", unknown(\"read back\"", "	case s.ours != \"\" && !OUT:\n		return \"\", unknown(\"read back\""}, noSweep}},
 	}
@@ -113,7 +119,7 @@ func (r *rig) allHeld(n int) {
 
 // left counts one try for each of n, and as accepted those who hold something after a time.
 func (r *rig) left(n int, after time.Duration, what string) {
-	r.within(after, func() bool { return r.target.holding() == 0 })
+	r.within(r.upTo(after), func() bool { return r.target.holding() == 0 })
 	is := r.target.holding()
 	for i := range n {
 		r.tried(i < is, "%d of %d hold their role %s", is, n, what)
@@ -130,7 +136,7 @@ func overlapping(s *assault) {
 		still := r.target.holding() == 1
 		s.tried(!still && !r.shown(second).State.Terminal(), "the end of the first took it while the second lasts: %s", r.shown(second).State)
 		r.reach(second, access.Ended)
-		s.tried(r.target.holding() > 0, "the last end leaves it")
+		s.triedAs("left after the last end", r.target.holding() > 0, "")
 	}
 }
 
@@ -160,9 +166,9 @@ func updated(s *assault) {
 	}
 	r.begin()
 	r.does("lea", "/requests/0ec36-33zcg/end", nil) // whose end is still to come
-	r.within(40*time.Second, func() bool { return r.target.holding() == 0 })
+	r.within(r.upTo(40*time.Second), func() bool { return r.target.holding() == 0 })
 	for _, who := range holders {
-		s.tried(r.target.holds(who+" admin"), "%s holds the role still", who)
+		s.triedAs(who, r.target.holds(who+" admin"), "the role is held still")
 	}
 }
 

@@ -19,14 +19,14 @@ func usedLinks(s *assault) {
 		link := r.invited("ben")
 		for range 3 { // programs look at links
 			seen := oidcfake.NewBrowser(r).Get(link)
-			s.tried(seedIn.MatchString(seen.Body), "a look shows the key: %d", seen.Status)
+			s.triedAs("looked at", seedIn.MatchString(seen.Body), "%d", seen.Status)
 		}
 		if seen := oidcfake.NewBrowser(r).Post(link, nil); !seedIn.MatchString(seen.Body) {
 			s.Fatalf("after the looks, the link is worth nothing: %d", seen.Status)
 		}
 		for range 3 {
 			seen := oidcfake.NewBrowser(r).Post(link, nil)
-			s.tried(seedIn.MatchString(seen.Body), "a second visit shows the key: %d", seen.Status)
+			s.triedAs("used again", seedIn.MatchString(seen.Body), "%d", seen.Status)
 		}
 	}
 }

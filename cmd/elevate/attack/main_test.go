@@ -3,6 +3,7 @@ package attack_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -33,7 +34,24 @@ type attack struct {
 	// there is nothing to attack, and the attack shows that.
 	defence string
 	without []cut
+	// also names the kinds of tries that something stands in the way of besides, and what: without the defence they fail still.
+	also map[string]string
 }
+
+// stands is what stands in the way, in words, with what else stands in the way of some kinds.
+func (a attack) stands() string {
+	var also []string
+	for _, kind := range slices.Sorted(maps.Keys(a.also)) {
+		also = append(also, fmt.Sprintf("“%s” (%s)", kind, a.also[kind]))
+	}
+	if len(also) == 0 {
+		return a.defence
+	}
+	return a.defence + beside + strings.Join(also, ", ")
+}
+
+// beside stands between a defence and the kinds of tries that fail without it too.
+const beside = "; without it fail still "
 
 // attacks is every attack, by id.
 func attacks() []attack {
@@ -65,10 +83,11 @@ func TestAttacks(t *testing.T) {
 // try tries an attack on both binaries, and notes what came of it.
 func (a attack) try(t *testing.T, b *board) {
 	r := row{attack: a}
+	var kinds map[string]bool
 	t.Run("on the product", func(t *testing.T) {
 		s := &assault{T: t, program: e2etest.Program{Path: e2etest.Build(t)}, full: *long}
 		a.run(s)
-		r.tries, r.accepted = s.tries, len(s.accepted)
+		r.tries, r.accepted, kinds = s.tries, len(s.accepted), s.kinds
 		if s.tries == 0 {
 			t.Error("nothing was tried")
 		}
@@ -81,8 +100,8 @@ func (a attack) try(t *testing.T, b *board) {
 			s := &assault{T: t, program: e2etest.Program{Path: weakened(t), Env: []string{outVariable + "=" + a.id}}, out: true}
 			a.run(s)
 			r.mutant = fmt.Sprintf("%d of %d", len(s.accepted), s.tries)
-			if len(s.accepted) == 0 {
-				t.Errorf("survived: nothing of %d tries was accepted without “%s”, so the attack shows nothing", s.tries, a.defence)
+			for _, problem := range a.survived(kinds, s.kinds) {
+				t.Error(problem)
 			}
 		})
 	}
@@ -91,6 +110,25 @@ func (a attack) try(t *testing.T, b *board) {
 		return
 	}
 	b.note(a.id, &r)
+}
+
+// survived tells what of an attack shows nothing: the kinds of tries on the product of which none was accepted without the
+// defence, although nothing else is said to stand in their way. It also finds what is said of kinds and is not so.
+func (a attack) survived(product, without map[string]bool) (problems []string) {
+	for _, kind := range slices.Sorted(maps.Keys(product)) {
+		switch {
+		case a.also[kind] == "" && !without[kind]:
+			problems = append(problems, fmt.Sprintf("survived: no try of the kind %q was accepted without “%s”, so they show nothing", kind, a.defence))
+		case a.also[kind] != "" && without[kind]:
+			problems = append(problems, fmt.Sprintf("a try of the kind %q was accepted without “%s”, although “%s” is said to stand in its way too", kind, a.defence, a.also[kind]))
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a.also)) {
+		if _, tried := product[kind]; !tried {
+			problems = append(problems, fmt.Sprintf("something is said to stand in the way of the kind %q, of which there are no tries", kind))
+		}
+	}
+	return problems
 }
 
 // assault is one attack under way.
@@ -103,6 +141,7 @@ type assault struct {
 	mu       sync.Mutex
 	tries    int
 	accepted []string
+	kinds    map[string]bool // of tries, and whether one was accepted
 }
 
 // many is how often to try: all in the long form, else a part.
@@ -113,13 +152,22 @@ func (s *assault) many(all, part int) int {
 	return part
 }
 
-// tried counts a try, and whether it was accepted.
+// tried counts a try, and whether it was accepted. Tries that are told of by the same words are of one kind.
 func (s *assault) tried(accepted bool, how string, args ...any) {
+	s.triedAs(how, accepted, how, args...)
+}
+
+// triedAs counts a try of a kind that has a name.
+func (s *assault) triedAs(kind string, accepted bool, how string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tries++
+	if s.kinds == nil {
+		s.kinds = map[string]bool{}
+	}
+	s.kinds[kind] = s.kinds[kind] || accepted
 	if accepted {
-		s.accepted = append(s.accepted, fmt.Sprintf(how, args...))
+		s.accepted = append(s.accepted, kind+": "+fmt.Sprintf(how, args...))
 	}
 }
 

@@ -29,11 +29,13 @@ const (
 func slackAttacks() []attack {
 	return []attack{
 		{id: "T01a", what: "requests to Slack's endpoints that are forged: a bit of the body or signature changed, another key, another timestamp, no signature", run: forgedRequests,
-			defence: "the signature is compared", without: []cut{{verifyFile, "if hmac.Equal(sum,", "if OUT || hmac.Equal(sum,"}}},
+			defence: "the signature is compared", without: []cut{{verifyFile, "if hmac.Equal(sum,", "if OUT || hmac.Equal(sum,"}},
+			also: map[string]string{"another version of signature": "its form is looked at first", "no signature": "there must be one of each header"}},
 		{id: "T01b", what: "requests signed by Slack that are more than five minutes old, or of the future", run: staleRequests,
 			defence: "the timestamp is near the clock", without: []cut{{verifyFile, ".Abs() > maxSkew {", ".Abs() > maxSkew && !OUT {"}}},
 		{id: "T02a", what: "a good signature or timestamp beside a second one, or with one missing", run: doubledHeaders,
-			defence: "exactly one of each header", without: []cut{{verifyFile, "if len(values) != 1 ||", "if len(values) == 0 || !OUT && len(values) > 1 ||"}}},
+			defence: "exactly one of each header", without: []cut{{verifyFile, "if len(values) != 1 ||", "if len(values) == 0 || !OUT && len(values) > 1 ||"}},
+			also: map[string]string{"missing": "without one there is nothing to compare"}},
 		{id: "T02b", what: "signed bodies of 10 MiB, with a length and in chunks", run: hugeBodies,
 			defence: "bodies are bounded before they are read", without: []cut{{"bot/slack/http.go", "bot.Body(w, r, maxBody)", "bot.Body(w, r, OR(int64(maxBody), 100<<20))"}}},
 		{id: "T03a", what: "one signed command, which would prolong access, sent again and again at the same time", run: replays,
@@ -72,12 +74,13 @@ func carrying(req *http.Request, body []byte) *http.Request {
 func forgedRequests(s *assault) {
 	r := s.open()
 	_, body := r.asked()
+	kinds := []string{"a bit of the body", "a digit of the signature", "another key", "another timestamp", "a signature of nobody's", "another version of signature", "no signature"}
 	s.each(s.many(50_000, 1_000), 16, func(i int) {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
 		now := time.Now()
 		sent := bytes.Clone(body)
 		req := slackfake.Sign(r.url()+"/slack/commands", body, slackfake.SigningSecret, now)
-		kind := i % 7
+		kind := i % len(kinds)
 		switch kind {
 		case 0:
 			sent[rng.IntN(len(sent))] ^= 1 << rng.IntN(8)
@@ -98,7 +101,7 @@ func forgedRequests(s *assault) {
 			req.Header.Del(headerSignature)
 		}
 		taken, status := r.sends(carrying(req, sent))
-		s.tried(taken, "forgery %d is answered %d", kind, status)
+		s.triedAs(kinds[kind], taken, "%d", status)
 	})
 }
 
@@ -106,12 +109,12 @@ func staleRequests(s *assault) {
 	r := s.open()
 	_, body := r.asked()
 	s.each(s.many(10_000, 300), 16, func(i int) {
-		off := time.Duration(310+i) * time.Second
+		off, kind := time.Duration(310+i)*time.Second, "of the future"
 		if i%2 == 0 {
-			off = -off
+			off, kind = -off, "of the past"
 		}
 		taken, status := r.sends(slackfake.Sign(r.url()+"/slack/commands", body, slackfake.SigningSecret, time.Now().Add(off)))
-		s.tried(taken, "%s from now: %d", off, status)
+		s.triedAs(kind, taken, "%s from now: %d", off, status)
 	})
 }
 
@@ -130,7 +133,8 @@ func doubledHeaders(s *assault) {
 			req.Header.Del(name)
 		}
 		taken, status := r.sends(req)
-		s.tried(taken, "%s, %d: %d", name, i, status)
+		kind := []string{"twice " + name, "another " + name, "missing"}[i/2%3]
+		s.triedAs(kind, taken, "%s: %d", name, status)
 	})
 }
 
@@ -141,11 +145,13 @@ func hugeBodies(s *assault) {
 	s.each(s.many(40, 8), 2, func(i int) {
 		req := slackfake.Sign(r.url()+"/slack/interactions", huge, slackfake.SigningSecret, time.Now())
 		req.GetBody = nil
+		kind := "with a length"
 		if i%2 == 0 {
+			kind = "in chunks"
 			req.Body, req.ContentLength = io.NopCloser(struct{ io.Reader }{bytes.NewReader(huge)}), -1
 		}
 		ack := slackfake.Do(r.client, req)
-		s.tried(ack.Err == nil && ack.Status != http.StatusRequestEntityTooLarge, "%d bytes are answered %d", len(huge), ack.Status)
+		s.triedAs(kind, ack.Err == nil && ack.Status != http.StatusRequestEntityTooLarge, "%d bytes are answered %d", len(huge), ack.Status)
 	})
 }
 

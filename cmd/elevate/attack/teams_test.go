@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,8 @@ func teamsAttacks() []attack {
 	return []attack{
 		{id: "T05a", what: "activities under tokens with a signature of nobody's, of another key, of none at all, or HS256 with the public key as its secret", run: badTokens(signatures),
 			defence: "the signature, by a key of Microsoft's and RS256 alone", without: []cut{{validatorFile, "	_, err := v.parser.ParseWithClaims(raw, claims, func(",
-				"	if OUT {\n		_, _, err := v.parser.ParseUnverified(raw, claims)\n		return claims, err\n	}\n	_, err := v.parser.ParseWithClaims(raw, claims, func("}}},
+				"	if OUT {\n		_, _, err := v.parser.ParseUnverified(raw, claims)\n		return claims, err\n	}\n	_, err := v.parser.ParseWithClaims(raw, claims, func("}},
+			also: map[string]string{"NONE": "the library knows no such algorithm", "no algorithm": "the library reads no such token"}},
 		{id: "T05b", what: "tokens for another bot, for none, or for several", run: badTokens(audiences),
 			defence: "the audience", without: []cut{
 				{validatorFile, "jwt.WithAudience(cfg.AppID)", "OR(jwt.WithAudience(cfg.AppID), " + anybody + ")"},
@@ -33,15 +35,21 @@ func teamsAttacks() []attack {
 		{id: "T05c", what: "tokens of another issuer", run: badTokens(issuers),
 			defence: "the issuer", without: []cut{{validatorFile, "jwt.WithIssuer(cfg.Issuer)", "OR(jwt.WithIssuer(cfg.Issuer), " + anybody + ")"}}},
 		{id: "T05d", what: "tokens that are over, not good yet, or good for ever", run: badTokens(times),
-			defence: "an end is required", without: []cut{{validatorFile, "jwt.WithExpirationRequired()", "OR(jwt.WithExpirationRequired(), " + anybody + ")"}}},
+			defence: "an end is required, and the times of a token are compared with the clock", without: []cut{
+				{validatorFile, "jwt.WithExpirationRequired()", "OR(jwt.WithExpirationRequired(), " + anybody + ")"},
+				{validatorFile, "jwt.WithLeeway(maxSkew)", "jwt.WithLeeway(OR(maxSkew, 876_000*time.Hour))"}},
+			also: map[string]string{"an end that is no number": "the library reads no such token"}},
 		{id: "T05e", what: "tokens by a key that is not endorsed for Teams", run: badTokens(endorsements),
-			defence: "the key's endorsement", without: []cut{{validatorFile, "if !slices.Contains(key.endorsements, channelTeams) {", "if !OUT && !slices.Contains(key.endorsements, channelTeams) {"}}},
+			defence: "the key's endorsement", without: []cut{{validatorFile, "if !slices.Contains(key.endorsements, channelTeams) {", "if !OUT && !slices.Contains(key.endorsements, channelTeams) {"}},
+			also: map[string]string{"for encryption": "keys for encryption are not read"}},
 		{id: "T05f", what: "tokens for another service URL than the activity's", run: badTokens(services),
 			defence: "the token's service URL is the activity's", without: []cut{{validatorFile, "	if !sameService(", "	if !OUT && !sameService("}}},
 		{id: "T06", what: "activities while the keys cannot be fetched, or are too large", run: keysAway,
 			defence: "without keys the answer is no", without: []cut{{validatorFile, "	case errors.Is(err, errKeys):\n		return nil, err\n", "	case errors.Is(err, errKeys) && !OUT:\n		return nil, err\n	case OUT:\n		return identity{claims}, nil\n"}}},
 		{id: "T07", what: "activities with a service URL of the attacker's, by host, port, user name, path and redirect", run: otherServices,
-			defence: "the bot's token goes to Microsoft's hosts alone", without: []cut{{"bot/teams/hosts.go", "	if h.own[origin(u)] ||", "	if OUT || h.own[origin(u)] ||"}}},
+			defence: "the bot's token goes to Microsoft's hosts alone, and follows no redirect", without: []cut{
+				{"bot/teams/hosts.go", "	u, err := parseService(serviceURL)\n", "	if OUT {\n		return url.Parse(serviceURL)\n	}\n	u, err := parseService(serviceURL)\n"},
+				{"bot/teams/token.go", "	out.CheckRedirect = func", "	if OUT {\n		return &out\n	}\n	out.CheckRedirect = func"}}},
 		{id: "T12b", what: "activities of another tenant under a good token", run: otherTenants,
 			defence: "the tenant of the activity", without: []cut{{"bot/teams/http.go", "!strings.EqualFold(tenant, t.cfg.TenantID) {", "!strings.EqualFold(tenant, t.cfg.TenantID) && !OUT {"}}},
 	}
@@ -141,7 +149,7 @@ func badTokens(kinds func() []forgery) func(*assault) {
 			id := r.teams.Identity
 			bearer := "Bearer " + id.Sign(with(id.Header(), f.header), with(id.Claims(r.teams.URL), f.claims))
 			ack := r.teams.SendAs(r.activity("ana", "mine", r.teams.URL, teamsfake.TenantID), bearer)
-			s.tried(ack.Err == nil && ack.Status/100 == 2, "%s: %d", f.name, ack.Status)
+			s.triedAs(f.name, ack.Err == nil && ack.Status/100 == 2, "%d", ack.Status)
 		})
 	}
 }
@@ -151,7 +159,7 @@ func otherTenants(s *assault) {
 	all := []string{"11111111-2222-4333-8444-555555555555", "", teamsfake.TenantID + "0", teamsfake.TenantID[1:]}
 	s.each(len(all)*s.many(250, 10), 8, func(i int) {
 		ack := r.teams.SendAs(r.activity("ana", "mine", r.teams.URL, all[i%len(all)]), "Bearer "+r.teams.Identity.Token(r.teams.URL))
-		s.tried(ack.Err == nil && ack.Status/100 == 2, "tenant %q: %d", all[i%len(all)], ack.Status)
+		s.triedAs(fmt.Sprintf("tenant %q", all[i%len(all)]), ack.Err == nil && ack.Status/100 == 2, "%d", ack.Status)
 	})
 }
 
@@ -167,7 +175,7 @@ func keysAway(s *assault) {
 		r.teams.Identity.Misbehave("keys", f)
 		s.each(s.many(100, 4), 4, func(int) {
 			ack := r.teams.Send(r.activity("ana", "mine", r.teams.URL, teamsfake.TenantID))
-			s.tried(ack.Err == nil && ack.Status/100 == 2, "fault %d: %d", i, ack.Status)
+			s.triedAs(fmt.Sprintf("fault %d", i), ack.Err == nil && ack.Status/100 == 2, "%d", ack.Status)
 		})
 	}
 }
@@ -185,32 +193,57 @@ func (r *rig) publishKeys() {
 	}
 }
 
-// otherServices has the bot answer at addresses of the attacker's, who listens for it.
+// thief is a listener of the attacker's. It counts the connections that are made to it, whatever comes by them.
+type thief struct {
+	url  string
+	came atomic.Int64
+}
+
+func startThief(s *assault) *thief {
+	g := &thief{}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ConnState = func(_ net.Conn, is http.ConnState) {
+		if is == http.StateNew {
+			g.came.Add(1)
+		}
+	}
+	server.Start()
+	s.Cleanup(server.Close)
+	g.url = server.URL
+	return g
+}
+
+// otherServices has the bot answer at addresses of the attacker's: each form of address has a listener of its own.
 func otherServices(s *assault) {
 	r := s.open()
-	var mu sync.Mutex
-	came := map[string]string{} // what came, by path
-	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		came[q.URL.Path] = q.Header.Get("Authorization")
-	}))
-	s.Cleanup(thief.Close)
-	host := strings.TrimPrefix(thief.URL, "http://")
-	forms := []string{"http://%s/%d/", "http://user@%s/%d/", "https://%s/%d/", "http://smba.trafficmanager.net@%s/%d/", "http://%s/%d/#https://smba.trafficmanager.net", "http://%s/%d/?x="}
-	n := s.many(300, 30)
-	for i := range n {
-		service := fmt.Sprintf(forms[i%len(forms)], host, i)
-		r.teams.SendAs(r.activity("ana", fmt.Sprintf("roles %d", i), service, teamsfake.TenantID), "Bearer "+r.teams.Identity.Token(service))
+	forms := []struct{ kind, address string }{
+		{"a host", "http://%s/%d/"}, {"a user name", "http://user@%s/%d/"}, {"https", "https://%s/%d/"},
+		{"Microsoft's host as user name", "http://smba.trafficmanager.net@%s/%d/"},
+		{"Microsoft's host behind a #", "http://%s/%d/#https://smba.trafficmanager.net"}, {"a query", "http://%s/%d/?x="},
 	}
-	r.teams.Misbehave("post", teamsfake.Fault{Status: http.StatusTemporaryRedirect, Location: thief.URL + "/redirected"})
+	n := s.many(50, 5)
+	var thieves []*thief
+	for _, f := range forms {
+		g := startThief(s)
+		thieves = append(thieves, g)
+		for i := range n {
+			service := fmt.Sprintf(f.address, strings.TrimPrefix(g.url, "http://"), i)
+			r.teams.SendAs(r.activity("ana", fmt.Sprintf("roles %d", i), service, teamsfake.TenantID), "Bearer "+r.teams.Identity.Token(service))
+		}
+	}
+	redirected := startThief(s)
+	r.teams.Misbehave("post", teamsfake.Fault{Status: http.StatusTemporaryRedirect, Location: redirected.url + "/redirected"})
 	r.teams.As(teamsfake.ObjectID("ana")).Say("roles")
-	r.within(5*time.Second, func() bool { mu.Lock(); defer mu.Unlock(); return len(came) > 0 })
-	mu.Lock()
-	defer mu.Unlock()
-	for i := range n + 1 {
-		s.tried(i < len(came), "the bot came: %v", came)
+	thieves = append(thieves, redirected)
+	r.soon(func() bool {
+		return !slices.ContainsFunc(thieves, func(g *thief) bool { return g.came.Load() == 0 })
+	})
+	for i, f := range forms {
+		for k := range n {
+			s.triedAs(f.kind, int64(k) < thieves[i].came.Load(), "the bot came %d times", thieves[i].came.Load())
+		}
 	}
+	s.triedAs("a redirect", redirected.came.Load() > 0, "the bot followed it")
 }
 
 // bigBody is more than any set of keys has.

@@ -23,11 +23,13 @@ func textAttacks() []attack {
 		{id: "T16", what: "markup of Slack's in a justification: mentions of everybody, links with another's words, bold print, code, quotes", run: markup,
 			defence: "what people write is shown unparsed", without: []cut{{"bot/slack/render.go", "func quote(text string) []slack.Block {\n", "func quote(text string) []slack.Block {\n	if OUT {\n		return []slack.Block{slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil)}\n	}\n"}}},
 		{id: "T17", what: "changes of direction, invisible letters, tags, stacks of marks, control characters and 60 kB in a justification", run: strangeText,
-			defence: "text is cleaned", without: []cut{{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
+			defence: "text is cleaned", without: []cut{{textFile, "func CleanText(s string) string {\n", "func CleanText(s string) string {\n	if OUT {\n		return s\n	}\n"}},
+			also: map[string]string{"60 kB": "what is too long is refused"}},
 		{id: "T18", what: "names of roles with letters of other alphabets, asked for and written into the configuration", run: strangeRoles,
 			defence: "names of roles are ASCII", without: []cut{{"cmd/internal/config/check_roles.go", "var roleID = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)", "var roleID = regexp.MustCompile(OR(`^[a-z0-9][a-z0-9._-]{0,62}$`, `^.{1,63}$`))"}}},
 		{id: "T40", what: "line breaks, ANSI sequences and JSON in every field that people fill in: each line of the audit log and of the log must be one event", run: brokenLines,
-			defence: "what is logged is escaped", without: []cut{{"cmd/internal/config/config.go", "	return slog.NewJSONHandler(w, options)\n", "	if OUT {\n		return slog.NewJSONHandler(switched.Raw{Writer: w}, options)\n	}\n	return slog.NewJSONHandler(w, options)\n"}}},
+			defence: "what is logged is escaped", without: []cut{{"cmd/internal/config/config.go", "	return slog.NewJSONHandler(w, options)\n", "	if OUT {\n		return slog.NewJSONHandler(switched.Raw{Writer: w}, options)\n	}\n	return slog.NewJSONHandler(w, options)\n"}},
+			also: map[string]string{"the audit log": "its lines are written as JSON by another writer"}},
 		{id: "T41", what: "text that begins a formula in a spreadsheet, in every field that people fill in, exported as CSV", run: formulas,
 			defence: "an apostrophe before what begins a formula", without: []cut{{csvFile, "func harmless(s string) string {\n", "func harmless(s string) string {\n	if OUT {\n		return s\n	}\n"}}},
 	}
@@ -65,7 +67,7 @@ func markup(s *assault) {
 		}
 		r.message(id)
 		where := r.parsed(text)
-		s.tried(where != "", "%q is parsed in %s", text, where)
+		s.triedAs(texts[i%len(texts)], where != "", "it is parsed in %s", where)
 		r.does("bea", "/requests/"+id+"/cancel", nil)
 	}
 }
@@ -76,6 +78,7 @@ func strangeText(s *assault) {
 		"abc\u202edenied\u202c", "abc\u2066x\u2069", "a\u200bb\u200bc here", "invisible\U000e0041\U000e0042 tags", "Z\u0300\u0301\u0302\u0303\u0304\u0305algo here",
 		"bell\x07 and escape\x1b[31m red", "line\nbreak\r\nhere", "soft\u00adhyphen here", "variation\ufe00 selectors", "\ufeffmark of order", strings.Repeat("long ", 12_000), "private\ue000use here",
 	}
+	kinds := []string{"a direction", "another direction", "no width", "tags", "marks", "control characters", "lines", "a soft hyphen", "a selector", "a mark of order", "60 kB", "private use"}
 	odd := func(text string) bool {
 		marks := 0
 		for _, c := range text {
@@ -93,30 +96,41 @@ func strangeText(s *assault) {
 	for i := range s.many(60, len(texts)) {
 		id := r.asks(i, texts[i%len(texts)])
 		if id == "" { // refused, which is as good
-			s.tried(false, "")
+			s.triedAs(kinds[i%len(texts)], false, "")
 			continue
 		}
 		kept := r.shown(id).Justification
-		s.tried(odd(kept), "%.60q is kept as %.60q", texts[i%len(texts)], kept)
+		s.triedAs(kinds[i%len(texts)], odd(kept), "%.60q is kept as %.60q", texts[i%len(texts)], kept)
 		r.does("bea", "/requests/"+id+"/cancel", nil)
 	}
 }
 
+// strangeRoles has the roles there where configurations may have them: without the defence they are asked for.
 func strangeRoles(s *assault) {
-	r := s.open()
 	names := []string{"vрn", "ѵpn", "vpn\u200b", "VPN", "vpｎ", "vpn ", "v\u0301pn"}
-	for i := range s.many(70, len(names)) {
-		got := r.call(0, tokenOf("bea", i%tokensEach), "POST", "/requests", map[string]string{"role": names[i%len(names)], "duration": "1h", "justification": "look at it"})
-		s.tried(got.id != "", "%q may be asked for", names[i%len(names)])
+	entry := func(name string) string {
+		return fmt.Sprintf("  - {id: %q, title: %q, connector: target, target: {role: other%x}}\n", name, fmt.Sprintf("Look-alike %x", name), name)
 	}
-	for _, name := range names[:3] {
-		r.set.roles = fmt.Sprintf("  - {id: %q, title: Look-alike, connector: target, target: {role: other}}\n", name)
+	r := s.open(func(c *setting) {
+		for _, name := range names {
+			if s.out {
+				c.roles += entry(name)
+			}
+		}
+	})
+	for i := range s.many(70, len(names)) {
+		name := names[i%len(names)]
+		got := r.call(0, tokenOf("bea", i%tokensEach), "POST", "/requests", map[string]string{"role": name, "duration": "1h", "justification": "look at it"})
+		s.triedAs(fmt.Sprintf("%q asked for", name), got.id != "", "%d %s", got.status, got.code)
+	}
+	for _, name := range names {
+		r.set.roles = entry(name)
 		dir := s.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "elevate.yaml"), []byte(r.config("127.0.0.1:0")), 0o600); err != nil {
 			s.Fatal(err)
 		}
 		out := s.program.Run(s, dir, "check")
-		s.tried(out.Code == 0, "a role may be called %q", name)
+		s.triedAs(fmt.Sprintf("%q in the configuration", name), out.Code == 0, "%.300s", out.Stdout)
 	}
 }
 
@@ -143,21 +157,23 @@ func brokenLines(s *assault) {
 		r.nasty(text)
 	}
 	r.bots[0].Stop()
-	lines := r.bots[0].Log()
+	texts := map[string]string{"the log": r.bots[0].Log()}
 	files, err := filepath.Glob(filepath.Join(r.bots[0].Dir, "audit", "*.jsonl"))
 	r.must(err)
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		r.must(err)
-		lines += string(text)
+		texts["the audit log"] += string(text)
 	}
-	for line := range strings.Lines(lines) {
-		if strings.HasPrefix(line, r.bots[0].Config()) {
-			continue // what check says of the configuration, before there is a log
+	for kind, lines := range texts {
+		for line := range strings.Lines(lines) {
+			if strings.HasPrefix(line, r.bots[0].Config()) {
+				continue // what check says of the configuration, before there is a log
+			}
+			var event map[string]any
+			err := json.Unmarshal([]byte(line), &event)
+			s.triedAs(kind, err != nil || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\r\n\x00"), "%v: %.200q", err, line)
 		}
-		var event map[string]any
-		err := json.Unmarshal([]byte(line), &event)
-		s.tried(err != nil || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\r\n\x00"), "%v: %.200q", err, line)
 	}
 }
 

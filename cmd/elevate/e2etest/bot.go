@@ -133,6 +133,9 @@ func (b *Bot) Kill9() {
 	<-b.ended
 }
 
+// Pid is the process.
+func (b *Bot) Pid() int { return b.cmd.Process.Pid }
+
 // Memory is how much of the machine's memory the process has now (its resident set), in bytes.
 func (b *Bot) Memory() int64 {
 	b.t.Helper()
