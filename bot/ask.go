@@ -162,7 +162,7 @@ func (b *Bot) submit(ctx context.Context, who Who, p access.Person, d draft) (An
 	switch {
 	case r.Auto:
 		c.Parts = append(c.Parts, Text{Spans: say("The policy approves it by itself. You are told when it is ready.")})
-	case v.unknown || len(v.approvers) == 0:
+	case v.unknown != nil || len(v.approvers) == 0:
 		c.Parts = append(c.Parts, Text{Spans: say("You are told when it is decided.")})
 	default:
 		c.Parts = append(c.Parts, Text{Spans: say(listed(v.approverSpans(false), namedApprovers), " can approve it, until ", When(r.DecideBy, Clock), ". You are told when it is decided.")})

@@ -114,7 +114,7 @@ func TestWhoeverCannotBeToldPersonallyIsCalledInTheChannel(t *testing.T) {
 	if got := planned(b, n, r, refs, t); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	for _, m := range b.Plan(t.Context(), "web", n, r, refs) {
+	for _, m := range messagesOf(t, b, n, r, refs) {
 		if text := asText(m.Card); strings.HasSuffix(m.Name, "/instead") && (!strings.Contains(text, "Ana Lima") || !strings.Contains(text, "Access is active") || !strings.Contains(text, "Add its app for yourself")) {
 			t.Errorf("the channel is told:\n%s", text)
 		}

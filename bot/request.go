@@ -138,7 +138,7 @@ func (v view) partSpans(m access.Member) []Span {
 // canApprove names those who may decide now. A few are called by the message itself; many are not.
 func (v view) canApprove(call bool) []Span {
 	switch {
-	case v.unknown:
+	case v.unknown != nil:
 		return say("the directory could not be asked just now")
 	case len(v.approvers) == 0:
 		return say("nobody at the moment; ask an administrator to look at policy “" + oneLine(v.Policy) + "”")

@@ -260,7 +260,9 @@ func (c *Cast) Messages(t T) map[string]bot.Card {
 			if r.Closed != nil {
 				n.Actor = *r.Closed
 			}
-			for _, m := range b.Plan(t.Context(), c.chat, n, r, map[string]string{"request": "C0ACCESS:1.1"}) {
+			messages, err := b.Plan(t.Context(), c.chat, n, r, map[string]string{"request": "C0ACCESS:1.1"})
+			must(t, err)
+			for _, m := range messages {
 				out[fmt.Sprintf("%s %s %s", s, kind, m.Name)] = m.Card
 			}
 		}
