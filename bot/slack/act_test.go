@@ -36,6 +36,45 @@ func TestWordsAreAnsweredInTheAcknowledgement(t *testing.T) {
 	})
 }
 
+// TestHintsNameTheCommandAsItIsCalledHere, and leave people's words as they wrote them.
+func TestHintsNameTheCommandAsItIsCalledHere(t *testing.T) {
+	t.Parallel()
+	k := setup(t, func(cfg *Config) { cfg.Command = "/jit" })
+	type parts = []bot.Part
+	say, mono := bot.Say, bot.Mono
+	for name, p := range map[string]parts{
+		"rich text": {bot.Text{Spans: []bot.Span{say("Type "), mono("/elevate mine"), say(".")}}},
+		"small":     {bot.Text{Small: true, Spans: []bot.Span{say("Type "), mono("/elevate mine"), say(".")}}},
+		"alone":     {bot.Text{Spans: []bot.Span{mono("/elevate"), say(" opens the form.")}}},
+	} {
+		blocks, err := json.Marshal(k.slack.render.message(t.Context(), bot.Card{Parts: p}))
+		if err != nil || !strings.Contains(string(blocks), "/jit") || strings.Contains(string(blocks), "/elevate") {
+			t.Errorf("%s: %s, %v", name, blocks, err)
+		}
+	}
+	blocks, err := json.Marshal(k.slack.render.message(t.Context(), bot.Card{Parts: parts{
+		bot.Quote{Text: "as /elevate says"}, bot.Text{Spans: []bot.Span{say("/elevate"), mono("/elevated")}},
+	}}))
+	if err != nil || strings.Contains(string(blocks), "/jit") {
+		t.Errorf("people's words: %s, %v", blocks, err)
+	}
+	ana := k.fake.As("U0ANA")
+	k.bot.OnSubmit = func(bot.Submission) bot.Answer {
+		return bot.Answer{Errors: map[string]string{"role": "Use /elevate mine to see yours."}}
+	}
+	payload := ana.Command("C0ACCESS", "")
+	payload["command"] = "/jit"
+	k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
+	ok(t, k.fake.Send("command", payload))
+	k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
+	fill(t, ana, "role", "prod-db-admin")
+	fill(t, ana, "duration", "1h")
+	fill(t, ana, "justification", "restart the workers")
+	if ack := submit(t, ana); !strings.Contains(string(ack.Body), "Use /jit mine to see yours.") {
+		t.Errorf("a form is answered %s", ack.Body)
+	}
+}
+
 func TestFormOpensAfterTheAcknowledgement(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {

@@ -132,7 +132,7 @@ func (s *Slack) busy(p payload) reply {
 func (s *Slack) sorry(p payload, says string) reply {
 	switch p := p.(type) {
 	case command:
-		return private(says)
+		return private(s.render.plainly(says))
 	case submission:
 		if _, _, ours := formOf(p.View); ours {
 			return s.problem(p.View, says)
@@ -154,7 +154,7 @@ func (s *Slack) command(ctx context.Context, c command) reply {
 	r, err := s.first(ctx, actKey("command", c.User, c.Trigger, c.Text), func() reply { return s.obey(ctx, c) })
 	switch {
 	case errors.Is(err, errPending):
-		return private(saysPending)
+		return private(s.render.plainly(saysPending))
 	case err != nil:
 		return private(bot.SaysStore)
 	}
