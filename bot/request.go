@@ -221,8 +221,12 @@ func (v view) extendButton() Button {
 	return Button{Action: ActExtend, Request: v.ID, Label: "Extend…", Speak: clip("Extend "+v.role(), maxSpeak)}
 }
 
-func (v view) againButton() Button {
-	return Button{Action: ActAgain, Request: v.ID, Label: "Request again…", Speak: clip("Request "+v.role()+" again", maxSpeak)}
+// againButtons are for whoever would get the role again: the form asks for oneself.
+func (v view) againButtons(reader access.PersonID) []Button {
+	if reader != v.Person || v.Found() {
+		return nil
+	}
+	return []Button{{Action: ActAgain, Request: v.ID, Label: "Request again…", Speak: clip("Request "+v.role()+" again", maxSpeak)}}
 }
 
 // left is how long the grant still lasts, in whole minutes where there are any.
