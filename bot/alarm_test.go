@@ -234,7 +234,7 @@ func TestOfACrowdOverdueTheRequestsMessagesAloneAreUpdated(t *testing.T) {
 		b := newDesk().bot(t)
 		b.cfg.Overdue = func(context.Context) ([]*access.Record, error) { return slices.Repeat([]*access.Record{r}, n), nil }
 		var got []string
-		for _, m := range b.Plan(t.Context(), "web", note, r, map[string]string{refRequest: "m1"}) {
+		for _, m := range messagesOf(t, b, note, r, map[string]string{refRequest: "m1"}) {
 			got = append(got, m.Card.Name)
 		}
 		if strings.Join(got, " ") != want {

@@ -59,11 +59,11 @@ func (b *Bot) typedRequest(ctx context.Context, who Who, p access.Person, c comm
 	d.ticket, d.justification = splitTicket(o.TicketPattern, c.text)
 	if c.timed && c.duration <= 0 {
 		d.note = say("A request needs some time: write it like ", Mono("30m"), " or ", Mono("2h"), ".")
-		return b.requestForm(o, d), nil
+		return requestForm(o, d), nil
 	}
 	if d.justification == "" {
 		d.note = say("Say why you need it, and send.")
-		return b.requestForm(o, d), nil
+		return requestForm(o, d), nil
 	}
 	answer, err := b.submit(ctx, who, p, d)
 	answer, err = b.orKey(ctx, who, p, Submission{Form: FormRequest, Values: d.values()}, answer, err)
@@ -71,7 +71,7 @@ func (b *Bot) typedRequest(ctx context.Context, who Who, p access.Person, c comm
 		for _, f := range slices.Sorted(maps.Keys(problems)) {
 			d.note = append(d.note, Say(problems[f]+" "))
 		}
-		return b.requestForm(o, d), nil
+		return requestForm(o, d), nil
 	}
 	return answer, err
 }
@@ -162,7 +162,7 @@ func (b *Bot) submit(ctx context.Context, who Who, p access.Person, d draft) (An
 	switch {
 	case r.Auto:
 		c.Parts = append(c.Parts, Text{Spans: say("The policy approves it by itself. You are told when it is ready.")})
-	case v.unknown || len(v.approvers) == 0:
+	case v.unknown != nil || len(v.approvers) == 0:
 		c.Parts = append(c.Parts, Text{Spans: say("You are told when it is decided.")})
 	default:
 		c.Parts = append(c.Parts, Text{Spans: say(listed(v.approverSpans(false), namedApprovers), " can approve it, until ", When(r.DecideBy, Clock), ". You are told when it is decided.")})
@@ -209,21 +209,21 @@ func fieldsOf(err error) map[string]string {
 // openRequest opens the request form; for a draft with a role, as its policy asks.
 func (b *Bot) openRequest(ctx context.Context, p access.Person, d draft) (Answer, error) {
 	if d.role == "" {
-		return b.requestForm(workflows.Offer{}, d), nil
+		return requestForm(workflows.Offer{}, d), nil
 	}
 	o, err := b.cfg.Service.Offer(ctx, p.ID, d.role)
 	if notFound(err) {
 		d.note = say("The role ", Mono(quotedRole(string(d.role))), " is no longer in the catalogue. Choose another.")
 		d.role = ""
-		return b.requestForm(workflows.Offer{}, d), nil
+		return requestForm(workflows.Offer{}, d), nil
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	return b.requestForm(o, d), nil
+	return requestForm(o, d), nil
 }
 
-// openAgain opens the form filled in like an earlier request.
+// openAgain opens the form filled in like an earlier request. It asks for oneself, whoever that one was for.
 func (b *Bot) openAgain(ctx context.Context, p access.Person, id access.RequestID) (Answer, error) {
 	r, err := b.cfg.Service.Request(ctx, p.ID, id)
 	if err != nil {
@@ -233,7 +233,7 @@ func (b *Bot) openAgain(ctx context.Context, p access.Person, id access.RequestI
 }
 
 // requestForm is the form for an offer; the zero offer where no role is chosen yet.
-func (b *Bot) requestForm(o workflows.Offer, d draft) Answer {
+func requestForm(o workflows.Offer, d draft) Answer {
 	f := Form{Name: FormRequest, Title: "Request access", Submit: "Send request"}
 	if len(d.note) > 0 {
 		f.Intro = append(f.Intro, Text{Spans: d.note})

@@ -164,7 +164,7 @@ func (c *Courier) plan(ctx context.Context, e workflows.Errand) ([]Message, erro
 	if err != nil {
 		return nil, fmt.Errorf("load request %s: %w", e.Topic, err)
 	}
-	return c.cfg.Bot.Plan(ctx, c.cfg.Chat.Name(), n, r, e.Refs), nil
+	return c.cfg.Bot.Plan(ctx, c.cfg.Chat.Name(), n, r, e.Refs)
 }
 
 // settled tells whether nothing is left to send of a message.

@@ -316,6 +316,43 @@ func (d *dyingStore) PutOff(ctx context.Context, e workflows.Errand, until time.
 	return err
 }
 
+// TestApproversAreToldOnceTheDirectoryAnswers: where no channel is told, they alone can decide.
+func TestApproversAreToldOnceTheDirectoryAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		channel               string
+		away, meanwhile, then string
+	}{
+		"no channel": {"", "directory: timeout", "", "post request @bob"},
+		"a channel":  {"C1", "directory: timeout", "post request C1", "post request C1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRound(t)
+			r.bot.cfg.Channel = func(string, string) string { return c.channel }
+			r.desk.away(errors.New(c.away))
+			r.queue.put("web", version(request(), 1), workflows.NoteSubmitted)
+			r.during(t, func() {
+				time.Sleep(time.Minute)
+				if got := r.wall.told(); got != c.meanwhile {
+					t.Errorf("%s: while the directory is away, told %q, want %q", name, got, c.meanwhile)
+				}
+				r.desk.away(nil)
+				time.Sleep(10 * time.Minute)
+			}, r.courier(t))
+			if got := r.wall.told(); got != c.then || r.queue.left() != 0 {
+				t.Errorf("%s: told %q, want %q; %d notes are left", name, got, c.then, r.queue.left())
+			}
+		})
+	}
+	// What waiting does not cure is not waited for: it would hold back what is told later.
+	r := newRound(t)
+	r.bot.cfg.Channel = func(string, string) string { return "" }
+	r.desk.away(&access.Refusal{Kind: access.ErrConflict, Code: "policy_changed"})
+	if _, err := r.bot.Plan(t.Context(), "web", noteOf(workflows.NoteSubmitted, request()), request(), nil); err != nil {
+		t.Errorf("a changed policy: %v", err)
+	}
+}
+
 func TestAChatThatFailsIsTriedAgainAndConverges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -36,11 +36,13 @@ func (b *Bot) openApprove(ctx context.Context, p access.Person, id access.Reques
 		return Answer{}, err
 	}
 	v := b.look(ctx, r)
-	return opened(Form{
-		Name: FormApprove, Title: "Approve request", Submit: "Approve", Request: id,
-		Intro:  []Part{v.asks(), Quote{clip(literal(r.Justification), 600)}},
-		Inputs: []Input{codeInput()},
-	}), nil
+	f := approveForm(id)
+	f.Intro = []Part{v.asks(), Quote{clip(literal(r.Justification), 600)}}
+	return opened(f), nil
+}
+
+func approveForm(id access.RequestID) Form {
+	return Form{Name: FormApprove, Title: "Approve request", Submit: "Approve", Request: id, Inputs: []Input{codeInput()}}
 }
 
 func (b *Bot) submitApprove(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {
@@ -176,6 +178,11 @@ func (b *Bot) withCode(ctx context.Context, who Who, p access.Person, form FormN
 	if !access.AsksProof(err) {
 		return answer, err
 	}
+	return opened(factorForm(form, whose, b.name(ctx, whose))), nil
+}
+
+// factorForm is a form of /elevate mfa that takes a code; whose is a person, and name what they are called.
+func factorForm(form FormName, whose access.PersonID, name string) Form {
 	f := Form{Name: form, Inputs: []Input{codeInput()}}
 	subject := Input{Name: "for", Kind: Line, Label: "Whose", Text: clip(string(whose), 127), MinLength: 1, MaxLength: 127, Hint: "The id of the person."}
 	switch form {
@@ -187,12 +194,12 @@ func (b *Bot) withCode(ctx context.Context, who Who, p access.Person, form FormN
 		f.Intro = []Part{Text{Spans: say("Without one, you cannot do what asks for it.")}}
 	case FormConfirm:
 		f.Title, f.Submit, f.Inputs = "Confirm second factor", "Confirm", []Input{subject, codeInput()}
-		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(b.name(ctx, whose)), " first, face to face or on a call: whoever took over their chat account could have set this up. You prove that it is theirs with a code of your own.")}}
+		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(name), " first, face to face or on a call: whoever took over their chat account could have set this up. You prove that it is theirs with a code of your own.")}}
 	case FormReset:
 		f.Title, f.Submit, f.Inputs = "Reset second factor", "Reset", []Input{subject, codeInput()}
-		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(b.name(ctx, whose)), " first, face to face or on a call. Their second factor is taken away when two administrators have asked for it within an hour.")}}
+		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(name), " first, face to face or on a call. Their second factor is taken away when two administrators have asked for it within an hour.")}}
 	}
-	return opened(f), nil
+	return f
 }
 
 func (b *Bot) submitFactor(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {

@@ -1,9 +1,11 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -39,12 +41,19 @@ func (b *Bot) openDeny(ctx context.Context, p access.Person, id access.RequestID
 		return Answer{}, may.Why
 	}
 	v := b.look(ctx, r)
-	return opened(Form{
-		Name: FormDeny, Title: "Deny request", Submit: "Deny", Request: id,
-		Intro: []Part{v.asks(), Quote{clip(literal(r.Justification), 600)}},
+	f := denyForm(id, v.called(r.Requester))
+	f.Intro = []Part{v.asks(), Quote{clip(literal(r.Justification), 600)}}
+	return opened(f), nil
+}
+
+func denyForm(id access.RequestID, requester string) Form {
+	return Form{Name: FormDeny, Title: "Deny request", Submit: "Deny", Request: id,
 		Inputs: []Input{{Name: "reason", Kind: Area, Label: "Why not?", MinLength: 1, MaxLength: 500,
-			Hint: clip("Sent to "+v.called(r.Requester)+" and kept in the audit log.", 150)}},
-	}), nil
+			Hint: clip("Sent to "+requester+" and kept in the audit log.", 150)}}}
+}
+
+func extendForm(id access.RequestID, inputs ...Input) Form {
+	return Form{Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id, Inputs: inputs}
 }
 
 // openExtend opens the form for how much longer a grant is to last.
@@ -62,7 +71,8 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 		return Answer{}, err
 	}
 	in := Input{Name: "duration", Kind: Choice, Label: "How much longer?", Hint: "Counted from its end as it is now."}
-	for _, l := range ladder(0, o.Max) {
+	room := b.cfg.Service.Allowed(ctx, p.ID, r).Room.Truncate(time.Second) // which durations are written in
+	for _, l := range ladder(0, min(o.Max, room), room) {
 		in.Options = append(in.Options, Option{Value: typed(l), Label: howLong(l)})
 	}
 	if len(in.Options) == 0 {
@@ -76,17 +86,21 @@ func (b *Bot) openExtend(ctx context.Context, p access.Person, id access.Request
 	case access.WebAuthn:
 		intro = append(intro, keyNeeded())
 	}
-	return opened(Form{Name: FormExtend, Title: "Extend access", Submit: "Extend", Request: id, Intro: intro, Inputs: inputs}), nil
+	f := extendForm(id, inputs...)
+	f.Intro = intro
+	return opened(f), nil
 }
 
 // Submit answers a form that was sent off. An answer with Errors leaves the form open.
 func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
-	p, sorry := b.person(ctx, who)
-	if sorry != nil {
-		return Answer{Card: sorry}
+	p, err := b.identify(ctx, who)
+	switch {
+	case errors.Is(err, access.ErrUnavailable):
+		return b.keptOpen(err, who, s.Form)
+	case err != nil:
+		return Answer{Card: b.unidentified(err, who)}
 	}
 	var answer Answer
-	var err error
 	field := "duration"
 	switch s.Form {
 	case FormRequest:
@@ -112,8 +126,16 @@ func (b *Bot) Submit(ctx context.Context, who Who, s Submission) Answer {
 			return Answer{Errors: fields}
 		}
 		return Answer{Errors: map[string]string{field: Unmarked(b.excuse(err, who, string(s.Form)))}}
+	case unsure(err):
+		return b.keptOpen(err, who, s.Form)
 	}
 	return b.refused(ctx, who, p, s.Request, err, string(s.Form))
+}
+
+// keptOpen answers a form that could not be decided on just now, so that nobody fills it in twice.
+func (b *Bot) keptOpen(err error, who Who, form FormName) Answer {
+	field := map[FormName]string{FormRequest: "role", FormDeny: "reason", FormExtend: "duration"}[form]
+	return Answer{Errors: map[string]string{cmp.Or(field, InputCode): Unmarked(b.excuse(err, who, string(form)))}}
 }
 
 // submitRequest keeps the form open whatever goes wrong, so that nobody types their reason twice.
@@ -198,6 +220,27 @@ func (b *Bot) Refresh(ctx context.Context, who Who, s Submission) Answer {
 		return b.sorry(err, who, "refresh")
 	}
 	return answer
+}
+
+// Bare is the form of a submission as far as it is known without asking anybody, for chats in which a form is gone once it was
+// sent: what was written must not be lost where nobody can be asked.
+func Bare(s Submission) *Form {
+	switch s.Form {
+	case FormRequest:
+		d, _ := drafted(s)
+		return requestForm(workflows.Offer{}, d).Form
+	case FormDeny:
+		f := denyForm(s.Request, "the requester")
+		return &f
+	case FormExtend:
+		f := extendForm(s.Request, Input{Name: "duration", Kind: Line, Label: "How much longer?", MaxLength: 40, Hint: "Such as 30m, 1h30m or 2 hours."})
+		return &f
+	case FormApprove:
+		f := approveForm(s.Request)
+		return &f
+	}
+	f := factorForm(s.Form, access.PersonID(simple(s.Values["for"])), simple(s.Values["for"]))
+	return &f
 }
 
 func (b *Bot) deny(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {

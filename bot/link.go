@@ -118,9 +118,11 @@ func (b *Bot) planLink(ctx context.Context, chat string, n workflows.Note) ([]Me
 	if err := json.Unmarshal(n.Body, &body); err != nil {
 		return nil, fmt.Errorf("read the note about a link: %w", err)
 	}
+	// The topic of an alarm is the same each time that it is raised: each of its notes has messages of its own.
+	name := fmt.Sprintf("link/%s/%d/", body.Kind, n.At.UnixMilli())
 	var messages []Message
 	if c, ok := b.linkCard(ctx, n, body); ok {
-		messages = append(messages, Message{Name: "link/person", To: Address{Person: body.Link.Person}, Card: c})
+		messages = append(messages, Message{Name: name + string(body.Link.Person), To: Address{Person: body.Link.Person}, Card: c})
 	}
 	c, ok := b.linkCardOfOthers(ctx, body)
 	if !ok {
@@ -132,7 +134,7 @@ func (b *Bot) planLink(ctx context.Context, chat string, n workflows.Note) ([]Me
 	}
 	for _, p := range administrators {
 		if p.ID != body.Link.Person {
-			messages = append(messages, Message{Name: "link/" + string(p.ID), To: Address{Person: p.ID}, Card: c})
+			messages = append(messages, Message{Name: name + string(p.ID), To: Address{Person: p.ID}, Card: c})
 		}
 	}
 	return messages, nil

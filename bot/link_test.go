@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"elevate/workflows"
@@ -124,5 +125,39 @@ func TestPeopleAreToldOfTheirLinks(t *testing.T) {
 	}
 	if _, err := b.planLink(t.Context(), "slack", workflows.Note{Body: []byte("no JSON")}); err == nil {
 		t.Error("a note that cannot be read is told")
+	}
+}
+
+// TestALinkAlarmIsToldEachTimeItIsRaised: its topic is the same each time, and what was told of it before is remembered.
+func TestALinkAlarmIsToldEachTimeItIsRaised(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		workflows.LinkDoubted: lines("post told-link_doubted @ana", "post told-link_doubted @bob"),
+		workflows.LinksLost:   "post told-links_lost @bob",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRound(t)
+			r.bot.cfg.Administrators = func(context.Context) ([]access.Person, error) { return []access.Person{{ID: "bob"}}, nil }
+			change := workflows.LinkChange{Kind: kind}
+			if kind == workflows.LinkDoubted {
+				change.Link = access.Link{Chat: "slack", Account: "U0ANA", Person: "ana"}
+			}
+			body, err := json.Marshal(change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.during(t, func() {
+				for n := range 2 {
+					note := workflows.Note{Kind: workflows.NoteLink, At: noon.Add(time.Duration(n) * time.Hour), Body: body}
+					if _, err := r.queue.Enqueue(t.Context(), []string{"web"}, "link/alarm", fmt.Sprint(n), note); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Minute)
+				}
+			}, r.courier(t))
+			if got := r.wall.told(); got != lines(want, want) {
+				t.Errorf("%s: told\n%s\nwant twice\n%s", kind, got, want)
+			}
+		})
 	}
 }

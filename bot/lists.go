@@ -192,10 +192,7 @@ func (b *Bot) page(ctx context.Context, who Who, p access.Person, c Card, all ro
 	}
 	s.add(requestButton())
 	b.requests(ctx, s, p.ID, "Recent", m.recent, maxRecent, func(v view) []Button {
-		if v.Requester != p.ID {
-			return []Button{v.detailsButton()}
-		}
-		return []Button{v.againButton(), v.detailsButton()}
+		return append(v.againButtons(p.ID), v.detailsButton())
 	})
 	if m.moreRecent {
 		s.add(Text{Small: true, Spans: say("Older ones are in the audit log.")})

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,8 +45,8 @@ func passedOver(ref string) bool { return ref == unsent || ref == refused }
 const old = 20 * time.Hour
 
 // Plan lists the messages that a note about a record asks for in a chat, in order. Refs are those of the messages
-// sent before on the topic.
-func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access.Record, refs map[string]string) []Message {
+// sent before on the topic. An error means that it is not known now whom to tell.
+func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access.Record, refs map[string]string) ([]Message, error) {
 	v := b.look(ctx, r)
 	if n.Kind == workflows.NoteForged {
 		b.callAdministrators(ctx, &v)
@@ -53,6 +54,10 @@ func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access
 	channel := b.cfg.Channel(r.Policy, chat)
 	if passedOver(refs[refRequest]) {
 		channel = "" // the channel refused the message: those who may decide are told personally
+	}
+	// Without a channel nobody else would be told. A policy that has changed since leaves nobody who may decide.
+	if v.unknown != nil && channel == "" && !errors.Is(v.unknown, access.ErrConflict) {
+		return nil, fmt.Errorf("find those who may decide request %s: %w", r.ID, v.unknown)
 	}
 	answers, readers := v.answers(n, channel, refs), v.readers(n)
 	if n.Kind == workflows.NoteOverdue { // of many at once the alarm tells
@@ -75,7 +80,7 @@ func (b *Bot) Plan(ctx context.Context, chat string, n workflows.Note, r *access
 			messages = append(messages, Message{Name: m.Name + "/instead", To: Address{Channel: channel, Thread: refs[refRequest]}, Card: v.insteadCard(to, card)})
 		}
 	}
-	return messages
+	return messages, nil
 }
 
 // insteadCard calls somebody below the request's message whom the chat would not take a personal message to.

@@ -11,11 +11,21 @@ import (
 	"elevate/workflows/factor"
 )
 
+// messagesOf is what a note about a record asks for.
+func messagesOf(t *testing.T, b *Bot, n workflows.Note, r *access.Record, refs map[string]string) []Message {
+	t.Helper()
+	messages, err := b.Plan(t.Context(), "web", n, r, refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
 // planned is what a note about a record asks for, a line each.
 func planned(b *Bot, n workflows.Note, r *access.Record, refs map[string]string, t *testing.T) string {
 	t.Helper()
 	var out []string
-	for _, m := range b.Plan(t.Context(), "web", n, r, refs) {
+	for _, m := range messagesOf(t, b, n, r, refs) {
 		where := m.To.Channel
 		if m.To.Thread != "" {
 			where += "/" + m.To.Thread

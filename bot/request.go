@@ -138,7 +138,7 @@ func (v view) partSpans(m access.Member) []Span {
 // canApprove names those who may decide now. A few are called by the message itself; many are not.
 func (v view) canApprove(call bool) []Span {
 	switch {
-	case v.unknown:
+	case v.unknown != nil:
 		return say("the directory could not be asked just now")
 	case len(v.approvers) == 0:
 		return say("nobody at the moment; ask an administrator to look at policy “" + oneLine(v.Policy) + "”")
@@ -221,8 +221,12 @@ func (v view) extendButton() Button {
 	return Button{Action: ActExtend, Request: v.ID, Label: "Extend…", Speak: clip("Extend "+v.role(), maxSpeak)}
 }
 
-func (v view) againButton() Button {
-	return Button{Action: ActAgain, Request: v.ID, Label: "Request again…", Speak: clip("Request "+v.role()+" again", maxSpeak)}
+// againButtons are for whoever would get the role again: the form asks for oneself.
+func (v view) againButtons(reader access.PersonID) []Button {
+	if reader != v.Person || v.Found() {
+		return nil
+	}
+	return []Button{{Action: ActAgain, Request: v.ID, Label: "Request again…", Speak: clip("Request "+v.role()+" again", maxSpeak)}}
 }
 
 // left is how long the grant still lasts, in whole minutes where there are any.

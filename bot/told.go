@@ -165,7 +165,7 @@ func (v view) personalCard(n workflows.Note, to access.PersonID, may workflows.M
 }
 
 func (v view) personal(n workflows.Note, to access.PersonID, may workflows.May) (title string, parts []Part, buttons []Button) {
-	again, by := []Button{v.againButton()}, v.who(n.Actor.Person)
+	again, by := v.againButtons(to), v.who(n.Actor.Person)
 	switch n.Kind {
 	case workflows.NoteApproved:
 		return "Approved", told("", "The request for ", v.roleSpans(), " was approved", v.approvedBy(), ". ", v.whatNext()), nil

@@ -14,41 +14,20 @@ import (
 	"elevate/workflows/access"
 )
 
-// person finds who is talking. Every turn asks the directory again; the card says what to do where it knows nobody.
-func (b *Bot) person(ctx context.Context, who Who) (access.Person, *Card) {
-	p, err := b.cfg.Directory.ByAccount(ctx, who.Chat, who.Account)
-	var suspended *access.Refusal
-	switch {
-	case errors.Is(err, access.ErrNotFound):
-		b.log.Info("an account that is linked to nobody was refused", "chat", who.Chat, "account", who.Account)
-		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, "unlinked_account")
-		way := say("Ask whoever looks after Elevate here to link your ", Strong(who.Chat), " account ", Mono(clip(oneLine(who.Account), maxName)), " to you in the directory.")
-		if b.linking() {
-			way = say("Type ", Mono(calling(who.Chat)+" link"), " and sign in to show that it is yours. If you cannot: ", way)
-		}
-		return p, &Card{Name: "unknown", Summary: "This account is not linked to anybody in Elevate.", Parts: []Part{
-			Text{Spans: say("Elevate does not know whose account this is, so nothing was done.")},
-			Text{Spans: way},
-		}}
-	case errors.As(err, &suspended):
-		b.cfg.TurnedAway(ctx, access.Actor{Via: who.Chat, Account: who.Account, Address: who.Address}, suspended.Code)
-		return p, b.sorry(err, who, "directory").Card
-	case err != nil:
-		answer := b.sorry(&access.Refusal{Kind: access.ErrUnavailable, Code: "directory_unavailable", Err: err,
-			Text: "The directory could not be asked who you are, so nothing was done. Try again in a minute."}, who, "directory")
-		return p, answer.Card
-	}
-	return p, nil
-}
-
 func (w Who) actor(p access.Person) access.Actor {
 	return access.Actor{Person: p.ID, Via: w.Chat, Account: w.Account, Address: w.Address}
 }
 
+// CardUnsure is the name of answers that refuse nothing: it could not be found out, or not be done, just now.
+const CardUnsure = "unsure"
+
 // sorry answers an error: the sentences of a refusal, and for anything else a reference under which the log has more.
 func (b *Bot) sorry(err error, who Who, doing string) Answer {
-	excuse := b.excuse(err, who, doing)
-	return Answer{Card: ptr(fit(Card{Name: "refused", Summary: Unmarked(excuse), Parts: []Part{Text{Spans: marked(excuse)}}}))}
+	excuse, name := b.excuse(err, who, doing), "refused"
+	if unsure(err) {
+		name = CardUnsure
+	}
+	return Answer{Card: ptr(fit(Card{Name: name, Summary: Unmarked(excuse), Parts: []Part{Text{Spans: marked(excuse)}}}))}
 }
 
 // excuse is what a person is told of an error.
@@ -175,11 +154,16 @@ func (b *Bot) act(ctx context.Context, who Who, p access.Person, c command) (Ans
 		return answer, err
 	}
 	// Approve and deny are never done from a typed line: the buttons show what is being decided.
-	answer, err := b.details(ctx, p, c.id)
-	if err == nil {
-		answer.Card.Parts = append([]Part{Text{Spans: say("Decide with the buttons, which show what is decided.")}}, answer.Card.Parts...)
+	r, err := b.cfg.Service.Request(ctx, p.ID, c.id)
+	if err != nil {
+		return Answer{}, err
 	}
-	return answer, err
+	may := b.cfg.Service.Allowed(ctx, p.ID, r)
+	card := b.look(ctx, r).detailsCard(may)
+	if may.Decide {
+		card.Parts = append([]Part{Text{Spans: say("Decide with the buttons, which show what is decided.")}}, card.Parts...)
+	}
+	return Answer{Card: &card}, nil
 }
 
 // Click answers a button.
@@ -263,18 +247,26 @@ func (b *Bot) details(ctx context.Context, p access.Person, id access.RequestID)
 	return Answer{Card: ptr(b.look(ctx, r).detailsCard(b.cfg.Service.Allowed(ctx, p.ID, r)))}, nil
 }
 
-// View is the message of a request as one person sees it; nil where they may not see it, or it cannot be read.
-func (b *Bot) View(ctx context.Context, who Who, id access.RequestID) *Card {
-	p, sorry := b.person(ctx, who)
-	if sorry != nil {
-		return nil
+// View is the message of a request as one person sees it; nil where they may not see it. The excuse is for where that could
+// not be found out.
+func (b *Bot) View(ctx context.Context, who Who, id access.RequestID) (view *Card, excuse string) {
+	p, err := b.identify(ctx, who)
+	var r *access.Record
+	if err == nil {
+		r, err = b.cfg.Service.Request(ctx, p.ID, id)
 	}
-	r, err := b.cfg.Service.Request(ctx, p.ID, id)
-	if err != nil {
+	var refused *access.Refusal
+	switch {
+	case err == nil:
+		return ptr(b.look(ctx, r).requestCardFor(b.cfg.Service.Allowed(ctx, p.ID, r))), ""
+	case errors.As(err, &refused) && unsure(err):
+		return nil, Unmarked(b.excuse(err, who, "view"))
+	case errors.As(err, &refused), notFound(err):
 		b.log.Debug("a message could not be shown as one person sees it", "request_id", id, "person", p.ID, "err", err)
-		return nil
+		return nil, ""
 	}
-	return ptr(b.look(ctx, r).requestCardFor(b.cfg.Service.Allowed(ctx, p.ID, r)))
+	b.log.Error("the store did not answer", "op", "view", "request_id", id, "err", err)
+	return nil, SaysStore
 }
 
 // approve says nothing to the approver where the message itself will show it.

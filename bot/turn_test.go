@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -70,6 +71,65 @@ func TestADirectoryThatIsAwayMeansNo(t *testing.T) {
 	d := newDesk()
 	d.away(errors.New("ldap: timeout"))
 	mustSay(t, d.bot(t).Command(t.Context(), asAna, "mine"), "The directory could not be asked who you are", "Try again")
+}
+
+// TestAStoreThatIsAwayIsNamed: whoever looks for the fault should not look at the directory.
+func TestAStoreThatIsAwayIsNamed(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	d.away(fmt.Errorf("link of web account: %w: %w", access.ErrStore, errors.New("dial tcp: refused")))
+	b := d.bot(t)
+	mustSay(t, b.Command(t.Context(), asAna, "mine"), SaysStore)
+	if view, excuse := b.View(t.Context(), asAna, theID); view != nil || excuse != SaysStore {
+		t.Errorf("a message is shown as %v, with the excuse %q", view, excuse)
+	}
+	d.away(fmt.Errorf("link of web account: %w: %w", access.ErrStore, workflows.ErrForged))
+	mustSay(t, b.Command(t.Context(), asAna, "mine"), "The directory could not be asked")
+	d.away(nil)
+	d.lost = errors.New("dial tcp: refused")
+	if view, excuse := b.View(t.Context(), asAna, theID); view != nil || excuse != SaysStore {
+		t.Errorf("a message that could not be read is shown as %v, with the excuse %q", view, excuse)
+	}
+}
+
+// TestAFormOutlivesACheckThatCannotBeMade: it stays open with what was written, whichever form it is.
+func TestAFormOutlivesACheckThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	unsure := &access.Refusal{Kind: access.ErrUnavailable, Code: "check_failed", Text: "A check could not be made, try `again`."}
+	broken := errors.New("dial tcp: refused")
+	for _, c := range []struct {
+		form  FormName
+		field string
+		// forms about second factors ask nobody here
+		alone bool
+	}{{FormRequest, "role", false}, {FormDeny, "reason", false}, {FormExtend, "duration", false}, {FormApprove, InputCode, false}, {FormReset, InputCode, true}} {
+		values := map[string]string{"role": "prod-db-admin", "duration": "1h", "justification": "fix replication", "ticket": "INC-1", "reason": "not now", "for": "bob", InputCode: "123456"}
+		s := Filled(c.form, theID, values)
+		for says, set := range map[string]func(*desk){
+			"could not be asked who you are": func(d *desk) { d.away(errors.New("ldap: timeout")) },
+			SaysStore:                        func(d *desk) { d.away(access.ErrStore) },
+			"try again.":                     func(d *desk) { d.fail = unsure },
+			"Something went wrong (ref ":     func(d *desk) { d.fail = broken },
+		} {
+			d := newDesk()
+			d.records = []*access.Record{request()}
+			set(d)
+			if c.alone && d.fail != nil {
+				continue
+			}
+			a := d.bot(t).Submit(t.Context(), asBob, s)
+			if a.Card != nil || a.Form != nil || len(a.Errors) != 1 || !strings.Contains(a.Errors[c.field], says) {
+				t.Errorf("%s: answered %s, want at %s: %s", c.form, words(a), c.field, says)
+			}
+		}
+		bare := Bare(s)
+		if bare.Name != c.form || bare.Title == "" || bare.Submit == "" || len(bare.Inputs) == 0 {
+			t.Errorf("%s without asking anybody is %s", c.form, formText(bare))
+		}
+		if c.form != FormRequest && bare.Inputs[len(bare.Inputs)-1].Name != c.field {
+			t.Errorf("%s without asking anybody asks for %s", c.form, bare.Inputs[len(bare.Inputs)-1].Name)
+		}
+	}
 }
 
 func TestARequestIsMadeInOneLine(t *testing.T) {
@@ -181,10 +241,34 @@ func TestCommandsWithAnIDDoWhatTheySay(t *testing.T) {
 		"extend 07kq4-m2xp9 a while": {in(access.Active), "", "How much longer?"},
 	} {
 		d := newDesk()
-		d.records = []*access.Record{want.r}
+		d.records, d.may = []*access.Record{want.r}, workflows.May{Decide: true}
 		mustSay(t, d.bot(t).Command(t.Context(), asAna, text), want.says)
 		if got := strings.Join(d.did, ";"); got != want.did {
 			t.Errorf("%s: did %q, want %q", text, got, want.did)
+		}
+	}
+	d := newDesk()
+	d.records = []*access.Record{request()}
+	if a := d.bot(t).Command(t.Context(), asAna, "approve 07kq4-m2xp9"); strings.Contains(words(a), "with the buttons") {
+		t.Errorf("whoever may not decide is sent to buttons that are not there:\n%s", words(a))
+	}
+}
+
+// TestRequestAgainIsForWhoeverWouldGetIt: the form asks for oneself.
+func TestRequestAgainIsForWhoeverWouldGetIt(t *testing.T) {
+	t.Parallel()
+	again := func(c Card) bool { return strings.Contains(asText(c), "Request again…") }
+	d := newDesk()
+	r := in(access.Denied, func(r *access.Record) { r.Person = "carol" })
+	b := d.bot(t)
+	for _, m := range messagesOf(t, b, noteOf(workflows.NoteDenied, r), r, nil) {
+		if m.To.Person != "" && again(m.Card) != (m.To.Person == "carol") {
+			t.Errorf("%s is shown\n%s", m.To.Person, asText(m.Card))
+		}
+	}
+	for reader, want := range map[access.PersonID]bool{"ana": false, "carol": true, "bob": false} {
+		if got := len(b.look(t.Context(), r).againButtons(reader)) > 0; got != want {
+			t.Errorf("%s may ask again: %t", reader, got)
 		}
 	}
 }
@@ -398,6 +482,11 @@ func TestTheFormsOfApproversAndHolders(t *testing.T) {
 	d.fail = &access.Refusal{Kind: access.ErrNotAllowed, Code: "not_yours", Text: "Only Ana can."}
 	mustSay(t, extend("30m"), "Only Ana can.")
 	d.fail = nil
+	d.may.Room = 20*time.Minute + 400*time.Millisecond
+	form := b.Click(t.Context(), asAna, Click{Action: ActExtend, Request: theID}).Form
+	if got := form.Inputs[0].Options; len(got) != 2 || got[0].Value != "15m" || got[1].Value != "20m" {
+		t.Errorf("with room for 20 minutes the form offers %v", got)
+	}
 	d.offers[0].Max = 0
 	mustSay(t, b.Click(t.Context(), asAna, Click{Action: ActExtend, Request: theID}), "leaves no time to extend")
 }

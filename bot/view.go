@@ -23,9 +23,9 @@ type view struct {
 	// several tells that people use more than one chat.
 	several bool
 	names   map[access.PersonID]string
-	// approvers may decide now; unknown tells that they could not be asked for.
+	// approvers may decide now; unknown is why they could not be listed.
 	approvers []access.Person
-	unknown   bool
+	unknown   error
 	// administrators are called where its end is overdue, or somebody has changed it in the store.
 	administrators []access.Person
 	// parts are those of a bundle that have begun, by role.
@@ -59,7 +59,7 @@ func (b *Bot) look(ctx context.Context, r *access.Record) view {
 		approvers, err := b.cfg.Service.Approvers(ctx, r)
 		if err != nil {
 			b.log.Warn("the approvers of a request could not be listed", "request_id", r.ID, "err", err)
-			v.unknown = true
+			v.unknown = err
 		}
 		v.approvers = approvers
 	}

@@ -29,6 +29,8 @@ func (s *Service) Cancel(ctx context.Context, by access.Actor, id access.Request
 		case access.Active:
 			return Transition{}, &access.Refusal{Kind: access.ErrConflict, Code: "already_active",
 				Text: fmt.Sprintf("Request %s is active already. Use `/elevate end %s` to give the access back.", rec.ID, rec.ID)}
+		case access.Deactivating:
+			return Transition{}, ending(rec)
 		}
 		return Transition{}, over(rec)
 	})
@@ -53,8 +55,7 @@ func (s *Service) End(ctx context.Context, by access.Actor, id access.RequestID,
 			return Transition{}, &access.Refusal{Kind: access.ErrConflict, Code: "still_pending",
 				Text: fmt.Sprintf("Request %s has not been decided yet, so there is nothing to end. Use `/elevate cancel %s` to take it back.", rec.ID, rec.ID)}
 		case access.Deactivating:
-			return Transition{}, &access.Refusal{Kind: access.ErrConflict, Code: "already_ending",
-				Text: fmt.Sprintf("Request %s is being ended already.", rec.ID)}
+			return Transition{}, ending(rec)
 		}
 		return Transition{}, over(rec)
 	})
@@ -262,6 +263,11 @@ func (s *Service) mayExtend(ctx context.Context, id access.PersonID, rec *access
 // concerns tells whether the person asked for the request or is to hold its role.
 func concerns(rec *access.Record, id access.PersonID) bool {
 	return rec.Requester == id || rec.Person == id
+}
+
+// ending refuses to end what is being ended.
+func ending(rec *access.Record) *access.Refusal {
+	return &access.Refusal{Kind: access.ErrConflict, Code: "already_ending", Text: fmt.Sprintf("Request %s is being ended already.", rec.ID)}
 }
 
 // over refuses anything on a request that has come to its end.

@@ -223,6 +223,9 @@ func TestExtendingMovesTheEndWithinTheBound(t *testing.T) {
 	rec := w.active("ana", "db-admin")
 	_, err := w.service.Extend(t.Context(), by("ben"), rec.ID, time.Hour, access.Secret{})
 	refusedWith(t, err, access.ErrNotAllowed, "not_yours")
+	if may := w.service.Allowed(t.Context(), "ana", rec); may.Room != 5*time.Hour {
+		t.Errorf("there is room for %s", may.Room)
+	}
 	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, 5*time.Hour+time.Second, access.Secret{})
 	refusedWith(t, err, access.ErrInvalid, "too_long")
 	_, err = w.service.Extend(t.Context(), by("ana"), rec.ID, -time.Hour, access.Secret{})

@@ -158,6 +158,7 @@ func (s *Service) Allowed(ctx context.Context, person access.PersonID, rec *acce
 	case access.Activating, access.Active:
 		may.End = !rec.Ending(now) && s.mayEnd(ctx, person, rec) == nil
 		may.Extend = s.mayExtend(ctx, person, rec, now) == nil
+		may.Room = s.room(rec)
 	}
 	return may
 }

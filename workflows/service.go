@@ -128,6 +128,8 @@ type Decision struct {
 // May is what one person may do to a request now.
 type May struct {
 	Decide, Cancel, End, Extend bool
+	// Room is by how much a running grant can be extended, whoever may do it.
+	Room time.Duration
 	// Why says, where Decide is false, why not.
 	Why *access.Refusal
 }

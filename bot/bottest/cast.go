@@ -260,7 +260,9 @@ func (c *Cast) Messages(t T) map[string]bot.Card {
 			if r.Closed != nil {
 				n.Actor = *r.Closed
 			}
-			for _, m := range b.Plan(t.Context(), c.chat, n, r, map[string]string{"request": "C0ACCESS:1.1"}) {
+			messages, err := b.Plan(t.Context(), c.chat, n, r, map[string]string{"request": "C0ACCESS:1.1"})
+			must(t, err)
+			for _, m := range messages {
 				out[fmt.Sprintf("%s %s %s", s, kind, m.Name)] = m.Card
 			}
 		}
@@ -277,7 +279,7 @@ func (c *Cast) Answers(t T) map[string]bot.Answer {
 		c.records = append(c.records, r)
 	}
 	c.records = append(c.records, c.request(access.Active))
-	c.may = workflows.May{Decide: true, Cancel: true, End: true, Extend: true}
+	c.may = workflows.May{Decide: true, Cancel: true, End: true, Extend: true, Room: 4 * time.Hour}
 	c.offers = 10_000
 	b := c.Bot(t)
 	ana := bot.Who{Chat: c.chat, Account: c.account(Ana)}
@@ -295,7 +297,7 @@ func (c *Cast) Answers(t T) map[string]bot.Answer {
 		}
 	}
 	for _, r := range c.records {
-		if view := b.View(t.Context(), ana, r.ID); view != nil {
+		if view, _ := b.View(t.Context(), ana, r.ID); view != nil {
 			out["view in "+string(r.State)] = bot.Answer{Card: view}
 		}
 	}

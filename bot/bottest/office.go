@@ -3,6 +3,7 @@ package bottest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ type Office struct {
 	target *demo.Target
 	checks map[access.Method]workflows.Factor // that the verbs know
 	unsent atomic.Int64                       // messages that the chat did not take
+	away   atomic.Bool                        // whether nobody says who an account is
 	mu     sync.Mutex
 	now    time.Time
 }
@@ -78,6 +80,19 @@ func (w watched) noticed(err error) error {
 		w.office.unsent.Add(1)
 	}
 	return err
+}
+
+// awaited is a directory that may be away.
+type awaited struct {
+	*directory.Directory
+	away *atomic.Bool
+}
+
+func (a awaited) ByAccount(ctx context.Context, chat, account string) (access.Person, error) {
+	if a.away.Load() {
+		return access.Person{}, errors.New("the directory is away")
+	}
+	return a.Directory.ByAccount(ctx, chat, account)
 }
 
 // Now is the office's time.
@@ -122,7 +137,7 @@ func NewOffice(t T, s Stage) *Office {
 	})
 	must(t, err)
 	o.Bot, err = bot.New(bot.Config{
-		Service: o.Service, Directory: o.Directory, Now: o.Now, Channel: func(string, string) string { return s.Channel },
+		Service: o.Service, Directory: awaited{o.Directory, &o.away}, Now: o.Now, Channel: func(string, string) string { return s.Channel },
 		Factors: o.Factors, Administrators: o.administrators,
 	})
 	must(t, err)

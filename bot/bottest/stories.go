@@ -21,6 +21,7 @@ func stories() []story {
 		{"a request from the question to the end", wholeStory},
 		{"a form asks for what is missing", missingWords},
 		{"a request is denied with a reason", denied},
+		{"a form outlives a directory that is away", awayForAWhile},
 		{"a request is taken back", takenBack},
 		{"access is ended early from the personal message", endedEarly},
 		{"access is extended by form", extended},
@@ -152,6 +153,24 @@ func denied(s *scene) {
 	s.answered(m, "Denied by Lea Berg", "not during the *freeze*")
 	s.mail(Ana, "Denied", "Lea Berg", "not during the *freeze*")
 	s.nothingGranted(Ana)
+}
+
+// awayForAWhile: what somebody wrote is not lost to a check that could not be made.
+func awayForAWhile(s *scene) {
+	const reason = "not during the freeze"
+	m := s.asks()
+	s.clicks(Lea, m, "Deny…")
+	s.form(Lea, "Deny request", "reason")
+	s.fills(Lea, "reason", reason)
+	s.away.Store(true)
+	s.sends(Lea)
+	s.until("the form says that it was not done, and keeps the reason", func() bool {
+		f := s.Form(Lea)
+		return f != nil && strings.Contains(f.Errors["reason"], "could not be asked") && f.Values["reason"] == reason
+	}, func() []Shown { return s.Told(Lea) })
+	s.away.Store(false)
+	s.sends(Lea)
+	s.becomes(m, "Denied by Lea Berg", reason)
 }
 
 func takenBack(s *scene) {

@@ -70,6 +70,7 @@ func TestEveryFlawSpoilsItsStory(t *testing.T) {
 		{"complaints are lost", "a form asks for what is missing"},
 		{"the form stays open", "a form asks for what is missing"},
 		{"forms forget their request", "a request is denied with a reason"},
+		{"complaints are lost", "a form outlives a directory that is away"},
 		{"buttons stay", "a request is taken back"},
 		{"clicks forget their request", "a request is taken back"},
 		{"personal is public", "access is ended early from the personal message"},

@@ -11,7 +11,7 @@ import (
 	"elevate/workflows"
 )
 
-// clickPatience is how long a click that was recorded waits for Slack's word on who clicked.
+// clickPatience is how long what was acknowledged already waits for Slack's word on who did it.
 const clickPatience = 5 * time.Second
 
 // clicked is a click as it is recorded before it is acknowledged.
@@ -62,18 +62,22 @@ func (s *Slack) handleClick(ctx context.Context, payload []byte) error {
 
 // click does what a button says, and shows the person what came of it.
 func (s *Slack) click(ctx context.Context, c clicked) error {
-	patience, cancel := context.WithTimeout(ctx, clickPatience)
-	says := s.refusal(patience, c.Place.User)
-	cancel()
-	if says != "" {
+	if says := s.refusalLater(ctx, c.Place.User); says != "" {
 		return s.tell(ctx, c.Place, says)
 	}
 	return s.show(ctx, c.Place, s.cfg.Bot.Click(ctx, who(c.Place.User), c.Click))
 }
 
-// afterwards runs what is done after the acknowledgement.
-func (s *Slack) afterwards(f func(ctx context.Context) error) {
-	started := s.tasks.After(func(ctx context.Context) {
+// refusalLater is refusal for what was acknowledged already.
+func (s *Slack) refusalLater(ctx context.Context, user string) string {
+	ctx, cancel := context.WithTimeout(ctx, clickPatience)
+	defer cancel()
+	return s.refusal(ctx, user)
+}
+
+// afterwards runs what is done after the acknowledgement; false where there is no room for it.
+func (s *Slack) afterwards(f func(ctx context.Context) error) (started bool) {
+	started = s.tasks.After(func(ctx context.Context) {
 		if err := f(ctx); err != nil {
 			s.log.Warn("something was not shown to a person", "err", err)
 		}
@@ -81,6 +85,7 @@ func (s *Slack) afterwards(f func(ctx context.Context) error) {
 	if !started {
 		s.log.Warn("something was not shown to a person", "err", errors.New("too much is under way, or Elevate is stopping"))
 	}
+	return started
 }
 
 // publish brings somebody's Home page up to date.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-go/slack"
+
 	"elevate/bot"
 	"elevate/bot/bottest"
 	"elevate/bot/slack/slackfake"
@@ -32,6 +34,45 @@ func TestWordsAreAnsweredInTheAcknowledgement(t *testing.T) {
 			t.Errorf("the bot heard %q", got)
 		}
 	})
+}
+
+// TestHintsNameTheCommandAsItIsCalledHere, and leave people's words as they wrote them.
+func TestHintsNameTheCommandAsItIsCalledHere(t *testing.T) {
+	t.Parallel()
+	k := setup(t, func(cfg *Config) { cfg.Command = "/jit" })
+	type parts = []bot.Part
+	say, mono := bot.Say, bot.Mono
+	for name, p := range map[string]parts{
+		"rich text": {bot.Text{Spans: []bot.Span{say("Type "), mono("/elevate mine"), say(".")}}},
+		"small":     {bot.Text{Small: true, Spans: []bot.Span{say("Type "), mono("/elevate mine"), say(".")}}},
+		"alone":     {bot.Text{Spans: []bot.Span{mono("/elevate"), say(" opens the form.")}}},
+	} {
+		blocks, err := json.Marshal(k.slack.render.message(t.Context(), bot.Card{Parts: p}))
+		if err != nil || !strings.Contains(string(blocks), "/jit") || strings.Contains(string(blocks), "/elevate") {
+			t.Errorf("%s: %s, %v", name, blocks, err)
+		}
+	}
+	blocks, err := json.Marshal(k.slack.render.message(t.Context(), bot.Card{Parts: parts{
+		bot.Quote{Text: "as /elevate says"}, bot.Text{Spans: []bot.Span{say("/elevate"), mono("/elevated")}},
+	}}))
+	if err != nil || strings.Contains(string(blocks), "/jit") {
+		t.Errorf("people's words: %s, %v", blocks, err)
+	}
+	ana := k.fake.As("U0ANA")
+	k.bot.OnSubmit = func(bot.Submission) bot.Answer {
+		return bot.Answer{Errors: map[string]string{"role": "Use /elevate mine to see yours."}}
+	}
+	payload := ana.Command("C0ACCESS", "")
+	payload["command"] = "/jit"
+	k.bot.OnCommand = func(string) bot.Answer { return bot.Answer{Form: bottest.RequestForm("")} }
+	ok(t, k.fake.Send("command", payload))
+	k.fake.Await(t, "the form", func() bool { return k.fake.Dialog("U0ANA") != nil })
+	fill(t, ana, "role", "prod-db-admin")
+	fill(t, ana, "duration", "1h")
+	fill(t, ana, "justification", "restart the workers")
+	if ack := submit(t, ana); !strings.Contains(string(ack.Body), "Use /jit mine to see yours.") {
+		t.Errorf("a form is answered %s", ack.Body)
+	}
 }
 
 func TestFormOpensAfterTheAcknowledgement(t *testing.T) {
@@ -195,6 +236,29 @@ func TestFormSentTwiceIsDoneOnce(t *testing.T) {
 
 // TestFormInTheSameDialogIsAnother: the answer to a form stands in its place, with a button that opens the next form
 // there.
+// TestAFormThatTookTooLongIsNotDoneAgain: an extension adds up, and whoever was told that it took too long presses again.
+func TestAFormThatTookTooLongIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	k := setup(t, func(cfg *Config) { cfg.AckWithin = time.Second })
+	ana := k.opened(t, "U0ANA")
+	told := make(chan struct{})
+	k.bot.OnSubmit = func(bot.Submission) bot.Answer {
+		<-told
+		return bot.Answer{Card: bottest.Says("Extended")}
+	}
+	if ack := submit(t, ana); !strings.Contains(string(ack.Body), bot.SaysLate) {
+		t.Fatalf("answered %s", ack.Body)
+	}
+	close(told)
+	k.fake.Await(t, "the form to be done", func() bool { return len(k.fake.Calls("views.publish")) > 0 })
+	if ack := submit(t, ana); !strings.Contains(string(ack.Body), "Extended") {
+		t.Errorf("pressed again: answered %s", ack.Body)
+	}
+	if n := k.countHeard("U0ANA submitted"); n != 1 {
+		t.Errorf("done %d times", n)
+	}
+}
+
 func TestFormInTheSameDialogIsAnother(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, k *kit) {
@@ -457,15 +521,44 @@ func TestUnreachableSlackMeansNo(t *testing.T) {
 			t.Parallel()
 			k := setup(t, func(cfg *Config) {
 				if fault.Hang {
-					cfg.AckWithin = time.Second
+					cfg.AckWithin, cfg.Timeout = time.Second, time.Second
 				}
 			})
 			k.fake.Misbehave("users.info", fault)
-			if got := k.fake.As("U0ANA").Type("C0ACCESS", "mine").Text(); got != saysUnreachable {
-				t.Errorf("answered %q, want %q", got, saysUnreachable)
+			ok(t, k.fake.As("U0ANA").Type("C0ACCESS", "mine"))
+			k.fake.Await(t, "word that it was not done", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+			if got := k.fake.Whispers("C0ACCESS")[0].Text; got != saysUnreachable {
+				t.Errorf("told %q, want %q", got, saysUnreachable)
 			}
 			if got := k.bot.Heard(); len(got) != 0 {
 				t.Errorf("the bot heard %q", got)
+			}
+		})
+	}
+}
+
+// TestATypedLineOutlivesASlowSlack: it is done, and answered beside the acknowledgement, once Slack says who typed it.
+func TestATypedLineOutlivesASlowSlack(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"slow", "failing once"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t, func(cfg *Config) { cfg.AckWithin = time.Second })
+			answer := make(chan struct{})
+			switch ask := k.slack.accounts.ask; name {
+			case "slow":
+				k.slack.accounts.ask = func(ctx context.Context, user string) (*slack.User, error) {
+					<-answer
+					return ask(ctx, user)
+				}
+			default:
+				k.fake.Misbehave("users.info", slackfake.Fault{Status: 500})
+			}
+			ok(t, k.fake.As("U0ANA").Type("C0ACCESS", "prod-db-admin 1h fix replication"))
+			close(answer)
+			k.fake.Await(t, "the answer", func() bool { return len(k.fake.Whispers("C0ACCESS")) == 1 })
+			if got := k.fake.Whispers("C0ACCESS")[0].Text; got != "You typed prod-db-admin 1h fix replication" {
+				t.Errorf("told %q", got)
 			}
 		})
 	}
@@ -500,11 +593,13 @@ func TestStoreThatFailsMeansNothingIsDone(t *testing.T) {
 		if ack := submit(t, ana); !strings.Contains(string(ack.Body), bot.SaysStore) {
 			t.Errorf("a form is answered %s", ack.Body)
 		}
-		before := len(k.fake.Whispers("C0ACCESS"))
-		ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, "Approve")))
-		k.fake.Await(t, "word that it was not recorded", func() bool { return len(k.fake.Whispers("C0ACCESS")) == before+1 })
-		if got := k.fake.Whispers("C0ACCESS")[before].Text; got != bot.SaysStore {
-			t.Errorf("told %q", got)
+		for _, label := range []string{"Approve", "Deny…", "Details"} {
+			before := len(k.fake.Whispers("C0ACCESS"))
+			ok(t, k.fake.Send("block_actions", k.fake.As("U0BEN").Press(m, label)))
+			k.fake.Await(t, label+": word that it was not done", func() bool { return len(k.fake.Whispers("C0ACCESS")) == before+1 })
+			if got := k.fake.Whispers("C0ACCESS")[before].Text; got != bot.SaysStore {
+				t.Errorf("%s: told %q", label, got)
+			}
 		}
 		if n := k.countHeard("U0BEN"); n != 0 {
 			t.Error("the click was done all the same")

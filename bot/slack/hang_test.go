@@ -79,6 +79,9 @@ func TestEverythingIsAcknowledgedWhateverHangs(t *testing.T) {
 					}
 					switch body := string(ack.Body); kind {
 					case "words", "submission":
+						if kind == "words" && body == "" && name == "slack" {
+							break // told beside, once Slack answers
+						}
 						if !strings.Contains(body, "Elevate") && !strings.Contains(body, "Slack could not") {
 							t.Errorf("%s: the person is told nothing: %s", kind, body)
 						}

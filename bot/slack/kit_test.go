@@ -3,6 +3,7 @@ package slack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -104,7 +105,7 @@ func (m *memory) Once(ctx context.Context, key string, value []byte, _ time.Dura
 }
 
 func (m *memory) Put(ctx context.Context, key string, value []byte, _ time.Duration) error {
-	if err := m.ready(ctx); err != nil {
+	if err := errors.Join(m.ready(ctx), ctx.Err()); err != nil {
 		return err
 	}
 	m.mu.Lock()

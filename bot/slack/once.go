@@ -14,6 +14,9 @@ import (
 // either way), and Slack delivers again for six.
 const rememberedFor = time.Hour
 
+// rememberWithin is how long the store may take to keep an answer.
+const rememberWithin = 2 * time.Second
+
 // actKey names what a person did, however often and by whichever way Slack delivers it.
 func actKey(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
@@ -50,7 +53,10 @@ func (s *Slack) first(ctx context.Context, key string, act func() reply) (reply,
 	return r, nil
 }
 
+// remember keeps an answer. It was done, so it is kept also where the time for the acknowledgement is over.
 func (s *Slack) remember(ctx context.Context, key string, r reply) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberWithin)
+	defer cancel()
 	if r.again != nil {
 		r = *r.again
 	}
@@ -63,10 +69,10 @@ func (s *Slack) remember(ctx context.Context, key string, r reply) {
 	}
 }
 
-// aside does an act that needs no answer, unless it was done before.
-func (s *Slack) aside(ctx context.Context, key string, act func()) {
+// aside does an act that needs no answer, unless it was done before. Where the store does not say, it does sorry instead.
+func (s *Slack) aside(ctx context.Context, key string, act, sorry func()) {
 	_, err := s.first(ctx, key, func() reply { act(); return reply{} })
 	if err != nil && !errors.Is(err, errPending) {
-		s.log.Warn("an act was passed over", "err", err)
+		sorry()
 	}
 }

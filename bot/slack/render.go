@@ -45,6 +45,8 @@ const (
 type renderer struct {
 	// account is a person's Slack account, empty where there is none.
 	account func(ctx context.Context, id access.PersonID) string
+	// command is what the sentences of bot call /elevate here; empty: just that.
+	command string
 }
 
 // message is a card as the blocks of a message.
@@ -246,7 +248,7 @@ func newLayout(maxBlocks, maxLength int) *layout {
 
 // shortened is the line that stands for what was left out.
 func shortened() slack.Block {
-	return slack.NewContextBlock("", plain("Shortened: Slack cannot show all of it. Use Details or the commands of /elevate to see the rest.", maxText))
+	return slack.NewContextBlock("", plain("Shortened: Slack cannot show all of it. Use Details or Elevate's commands to see the rest.", maxText))
 }
 
 // reserve keeps room for blocks that are added later with addReserved.

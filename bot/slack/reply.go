@@ -67,7 +67,7 @@ func (s *Slack) problems(v view, errs map[string]string) reply {
 	if len(blocks) == 0 {
 		var says string
 		for _, text := range errs {
-			says = text
+			says = s.render.plainly(text)
 		}
 		return inPlace(s.render.modal(context.Background(), sentence(says)))
 	}
@@ -78,6 +78,7 @@ func (s *Slack) problems(v view, errs map[string]string) reply {
 		if !ok {
 			block = first
 		}
+		text = s.render.plainly(text)
 		if out[block] != "" {
 			text = out[block] + " " + text
 		}

@@ -68,7 +68,7 @@ func (s *Slack) show(ctx context.Context, at place, a bot.Answer) error {
 
 // tell gives a person one sentence.
 func (s *Slack) tell(ctx context.Context, at place, says string) error {
-	return s.showCard(ctx, at, sentence(says))
+	return s.showCard(ctx, at, sentence(s.render.plainly(says)))
 }
 
 // showCard tries the ways to show something to one person, the nearest to where they acted first.

@@ -116,7 +116,7 @@ func New(cfg Config) (*Slack, error) {
 	s.http, s.api = connect(cfg)
 	s.verifier = verifier{secrets: cfg.SigningSecrets, now: cfg.Now}
 	s.accounts = newAccounts(cfg, s.userInfo)
-	s.render = renderer{account: s.accountOf}
+	s.render = renderer{account: s.accountOf, command: cfg.Command}
 	s.tasks = bot.NewTasks()
 	s.worker, err = bot.NewWorker(bot.WorkerConfig{
 		Store: cfg.Store, Chat: Name, Handle: s.handleClick, Now: cfg.Now, Logger: cfg.Logger,
@@ -161,7 +161,7 @@ func (cfg *Config) complete() error {
 		cfg.APIURL += "/"
 	}
 	if cfg.Command == "" {
-		cfg.Command = "/elevate"
+		cfg.Command = usual
 	}
 	if cfg.TurnedAway == nil {
 		cfg.TurnedAway = func(context.Context, string, string) {}

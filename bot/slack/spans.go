@@ -26,7 +26,28 @@ func (r renderer) rich(ctx context.Context, spans []bot.Span) []slack.Block {
 	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(elements...))}
 }
 
+// usual is what the sentences of bot and workflows call the slash command.
+const usual = "/elevate"
+
+// named calls the command in a span of code by the name that it has in this workspace.
+func (r renderer) named(span bot.Span) bot.Span {
+	rest, ours := strings.CutPrefix(span.Text, usual)
+	if r.command != "" && span.Code && ours && (rest == "" || rest[0] == ' ') {
+		span.Text = r.command + rest
+	}
+	return span
+}
+
+// plainly is named for a sentence of ours that marks nothing.
+func (r renderer) plainly(says string) string {
+	if r.command == "" {
+		return says
+	}
+	return strings.ReplaceAll(says, usual, r.command)
+}
+
 func (r renderer) element(ctx context.Context, span bot.Span) slack.RichTextSectionElement {
+	span = r.named(span)
 	var style *slack.RichTextSectionTextStyle
 	if span.Bold || span.Code {
 		style = &slack.RichTextSectionTextStyle{Bold: span.Bold, Code: span.Code}
@@ -76,6 +97,7 @@ func (r renderer) object(ctx context.Context, spans []bot.Span, limit int) *slac
 
 // mrkdwn is a span in Slack's markup; empty where its words would be parsed.
 func (r renderer) mrkdwn(ctx context.Context, span bot.Span) string {
+	span = r.named(span)
 	switch {
 	case !span.Time.IsZero():
 		return "<!date^" + strconv.FormatInt(span.Time.Unix(), 10) + "^" + dateFormat(span.Style) + "|" +

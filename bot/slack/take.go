@@ -107,7 +107,8 @@ func (s *Slack) answer(ctx context.Context, p payload) reply {
 		return s.shortcut(ctx, p)
 	case homeOpened:
 		if s.accounts.ours(p.Team, p.Enterprise, "") {
-			s.aside(ctx, actKey("event", p.User, p.ID), func() { s.publish(p.User) })
+			publish := func() { s.publish(p.User) } // without the mark too: it says what the matter is
+			s.aside(ctx, actKey("event", p.User, p.ID), publish, publish)
 		}
 	case challenge:
 		return reply{text: p.Text}
@@ -131,7 +132,7 @@ func (s *Slack) busy(p payload) reply {
 func (s *Slack) sorry(p payload, says string) reply {
 	switch p := p.(type) {
 	case command:
-		return private(says)
+		return private(s.render.plainly(says))
 	case submission:
 		if _, _, ours := formOf(p.View); ours {
 			return s.problem(p.View, says)
@@ -153,7 +154,7 @@ func (s *Slack) command(ctx context.Context, c command) reply {
 	r, err := s.first(ctx, actKey("command", c.User, c.Trigger, c.Text), func() reply { return s.obey(ctx, c) })
 	switch {
 	case errors.Is(err, errPending):
-		return private(saysPending)
+		return private(s.render.plainly(saysPending))
 	case err != nil:
 		return private(bot.SaysStore)
 	}
@@ -161,10 +162,13 @@ func (s *Slack) command(ctx context.Context, c command) reply {
 }
 
 func (s *Slack) obey(ctx context.Context, c command) reply {
-	if says := s.refusalSoon(ctx, c.User); says != "" {
+	at := place{User: c.User, ResponseURL: c.ResponseURL, Trigger: c.Trigger, At: s.now()}
+	switch says := s.refusalSoon(ctx, c.User); {
+	case says == saysUnreachable && s.afterwards(func(ctx context.Context) error { return s.obeyLater(ctx, at, c.Text) }):
+		return reply{}
+	case says != "":
 		return private(says)
 	}
-	at := place{User: c.User, ResponseURL: c.ResponseURL, Trigger: c.Trigger, At: s.now()}
 	a := s.cfg.Bot.Command(ctx, who(c.User), c.Text)
 	switch {
 	case a.Form != nil:
@@ -177,6 +181,14 @@ func (s *Slack) obey(ctx context.Context, c command) reply {
 		return r
 	}
 	return reply{}
+}
+
+// obeyLater is obey where Slack did not say in time who typed: nobody is to type their line again for that.
+func (s *Slack) obeyLater(ctx context.Context, at place, words string) error {
+	if says := s.refusalLater(ctx, at.User); says != "" {
+		return s.tell(ctx, at, says)
+	}
+	return s.show(ctx, at, s.cfg.Bot.Command(ctx, who(at.User), words))
 }
 
 func ptr(r reply) *reply { return &r }
@@ -210,7 +222,7 @@ func (s *Slack) action(ctx context.Context, a action) reply {
 	if opens(name) {
 		s.aside(ctx, actKey("click", a.User.ID, act.TS, act.Action, act.Value, a.Trigger), func() {
 			s.afterwards(func(ctx context.Context) error { return s.click(ctx, c) })
-		})
+		}, func() { s.tellStore(at) })
 		return reply{}
 	}
 	s.record(ctx, c, actKey("click", a.User.ID, act.TS, act.Action, act.Value))
@@ -240,8 +252,13 @@ func (s *Slack) shortcut(ctx context.Context, p shortcut) reply {
 	s.aside(ctx, actKey("shortcut", p.User.ID, p.ActionTS, p.Trigger), func() {
 		c := clicked{Click: bot.Click{Action: bot.ActRequest}, Place: at}
 		s.afterwards(func(ctx context.Context) error { return s.click(ctx, c) })
-	})
+	}, func() { s.tellStore(at) })
 	return reply{}
+}
+
+// tellStore tells a person that the store does not answer.
+func (s *Slack) tellStore(at place) {
+	s.afterwards(func(ctx context.Context) error { return s.tell(ctx, at, bot.SaysStore) })
 }
 
 // suggestion lists what a search finds. It changes nothing, so it may be asked again and again.

@@ -1,6 +1,7 @@
 package teams
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -209,7 +210,11 @@ func (t *Teams) perform(ctx context.Context, a act) outcome {
 	case p.Kind == pressHome:
 		return t.homePage(ctx, a.Spot)
 	case p.Kind == pressView, p.Action == bot.ActView:
-		return t.viewed(ctx, a, outcome{Says: saysGone})
+		o, excuse := t.viewed(ctx, a)
+		if o.Card == nil {
+			o.Says = cmp.Or(excuse, saysGone)
+		}
+		return o
 	}
 	return t.shown(ctx, a, t.cfg.Bot.Click(ctx, who, bot.Click{Action: p.Action, Request: p.Request, Message: a.message()}))
 }

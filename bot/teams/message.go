@@ -77,7 +77,7 @@ func (t *Teams) moved(in incoming) {
 	case in.account() == "":
 	case removed:
 		t.afterwards(func(ctx context.Context) error { return t.known.forget(ctx, in.account()) })
-	default:
+	case in.Action == "add": // and not each time that the app is brought up to date
 		t.afterwards(func(ctx context.Context) error { return t.tell(ctx, in.spot(), t.homePage(ctx, in.spot())) })
 	}
 }

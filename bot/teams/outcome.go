@@ -51,7 +51,10 @@ func (t *Teams) shown(ctx context.Context, a act, answer bot.Answer) outcome {
 	case answer.Card != nil:
 		return t.card(ctx, a, *answer.Card)
 	}
-	return t.viewed(ctx, a, outcome{Quiet: true, Says: "Done."})
+	if o, _ := t.viewed(ctx, a); o.Card != nil {
+		return o
+	}
+	return outcome{Quiet: true, Says: "Done."}
 }
 
 // card shows an answer: on top of the message that it is about, as the person sees that now, or in its place.
@@ -62,7 +65,7 @@ func (t *Teams) card(ctx context.Context, a act, c bot.Card) outcome {
 	case c.Name == "details" && a.Press.Request != "" && a.Press.On != "":
 		cards = append(cards, backRow(a.Press.Request))
 	case a.onMessage():
-		view := t.cfg.Bot.View(ctx, a.Spot.who(), a.Press.Request)
+		view, _ := t.cfg.Bot.View(ctx, a.Spot.who(), a.Press.Request)
 		if view == nil { // the message that everybody sees stays as it is
 			return outcome{Says: summary(c)}
 		}
@@ -92,16 +95,17 @@ func backRow(id access.RequestID) bot.Card {
 	}}
 }
 
-// viewed is the request's message as the person sees it, or something else where they may not.
-func (t *Teams) viewed(ctx context.Context, a act, otherwise outcome) outcome {
+// viewed is the request's message as the person sees it; without a card where they may not, or where the excuse says why it
+// could not be had.
+func (t *Teams) viewed(ctx context.Context, a act) (o outcome, excuse string) {
 	if a.Press == nil || a.Press.Request == "" {
-		return otherwise
+		return outcome{}, ""
 	}
-	view := t.cfg.Bot.View(ctx, a.Spot.who(), a.Press.Request)
+	view, excuse := t.cfg.Bot.View(ctx, a.Spot.who(), a.Press.Request)
 	if view == nil {
-		return otherwise
+		return outcome{}, excuse
 	}
-	return outcome{Card: t.render.card(ctx, *view), Summary: summary(*view), Quiet: true}
+	return outcome{Card: t.render.card(ctx, *view), Summary: summary(*view), Quiet: true}, ""
 }
 
 // homePage is the person's own page, which Teams asks for again whenever they look at it.
@@ -138,6 +142,9 @@ func (t *Teams) formAgain(ctx context.Context, a act, wrong map[string]string) o
 		again = t.cfg.Bot.Click(ctx, who, bot.Click{Action: bot.ActExtend, Request: p.Request})
 	default:
 		again = t.cfg.Bot.Refresh(ctx, who, p.submission())
+	}
+	if again.Card != nil && again.Card.Name == bot.CardUnsure {
+		again.Form = bot.Bare(p.submission())
 	}
 	switch {
 	case again.Form != nil:

@@ -71,6 +71,25 @@ func TestACrashDoesNothingTwiceThatAddsUp(t *testing.T) {
 	}
 }
 
+// TestAMessageThatCannotBeReadIsNotDeniedToBe: what the person may not see, and what nobody can see now, are told apart.
+func TestAMessageThatCannotBeReadIsNotDeniedToBe(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	at := spot{Account: account(bottest.Ana)}
+	view := act{Press: &press{Kind: pressView, Request: bottest.Request, On: "request"}, Spot: at}
+	done := act{Press: &press{Kind: pressClick, Action: bot.ActApprove, Request: bottest.Request, On: "request"}, Spot: at}
+	k.bot.OnClick = func(bot.Click) bot.Answer { return bot.Answer{} }
+	for excuse, want := range map[string]string{"": saysGone, bot.SaysStore: bot.SaysStore} {
+		k.bot.OnView = func() (*bot.Card, string) { return nil, excuse }
+		if o := k.teams.perform(t.Context(), view); o.Card != nil || o.Says != want {
+			t.Errorf("with the excuse %q the answer is %+v, want %q", excuse, o, want)
+		}
+		if o := k.teams.perform(t.Context(), done); o.Says != "Done." {
+			t.Errorf("what was done is answered %+v", o)
+		}
+	}
+}
+
 // TestAFormIsSpentOnceItIsAccepted: whatever comes of the same form later, gets the answer that it got.
 func TestAFormIsSpentOnceItIsAccepted(t *testing.T) {
 	t.Parallel()

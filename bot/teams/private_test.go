@@ -81,6 +81,22 @@ func TestWhoeverRemovedTheAppIsNotWrittenTo(t *testing.T) {
 	k.fake.Await(t, "Ana is written to again", func() bool { return post() == nil })
 }
 
+// TestAnAppBroughtUpToDateShowsNoPageAgain: nobody asked for it.
+func TestAnAppBroughtUpToDateShowsNoPageAgain(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	ana := k.person(bottest.Ana)
+	ana.Install()
+	k.told(t, bottest.Ana, "Welcome, ")
+	if ack := ana.Upgrade(); ack.Err != nil {
+		t.Fatal(ack.Err)
+	}
+	k.stop()
+	if got := strings.Count(strings.Join(k.bot.Heard(), "\n"), "came home"); got != 1 {
+		t.Errorf("the page was made %d times", got)
+	}
+}
+
 // TestNobodyAnswersWhatIsNotMeantForTheBot: an app may be allowed to read a channel.
 func TestNobodyAnswersWhatIsNotMeantForTheBot(t *testing.T) {
 	t.Parallel()

@@ -70,7 +70,7 @@ func (r renderer) card(ctx context.Context, cards ...bot.Card) object {
 }
 
 // answers are the styles of boxes for answers that stand above something else, by the card's name.
-var answers = map[string]string{"refused": "warning", "stale": "warning", "done": "good"}
+var answers = map[string]string{"refused": "warning", "stale": "warning", bot.CardUnsure: "warning", "done": "good"}
 
 // framed puts blocks into a box.
 func framed(style string, blocks []object) []object {

@@ -31,7 +31,7 @@ type Conversation interface {
 	Submit(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer
 	Refresh(ctx context.Context, who bot.Who, s bot.Submission) bot.Answer
 	Suggest(ctx context.Context, who bot.Who, input, typed string) []bot.Option
-	View(ctx context.Context, who bot.Who, id access.RequestID) *bot.Card
+	View(ctx context.Context, who bot.Who, id access.RequestID) (view *bot.Card, excuse string)
 	Home(ctx context.Context, who bot.Who) bot.Card
 }
 

@@ -16,6 +16,9 @@ var (
 	ErrLimited     = errors.New("limited")     // too much, or too soon
 )
 
+// ErrStore (wrapped) says of a directory's error that it is the store that could not be asked.
+var ErrStore = errors.New("the store could not be asked")
+
 // Refusal is a "no" with a sentence for the person who asked, saying what to do next. Kind is one of the errors
 // above. Code is a fixed word for programs and the audit log.
 type Refusal struct {

@@ -220,7 +220,7 @@ func (l *Live) ByAccount(ctx context.Context, chat, id string) (access.Person, e
 	}
 	link, err := l.cfg.Links.Link(ctx, key.chat, key.id)
 	if err != nil {
-		return access.Person{}, fmt.Errorf("link of %s account %q: %w", chat, id, err)
+		return access.Person{}, fmt.Errorf("link of %s account %q: %w: %w", chat, id, access.ErrStore, err)
 	}
 	switch {
 	case len(written) == 1 && link != nil && link.Person != written[0]:

@@ -31,6 +31,7 @@ type world struct {
 	groups   map[string][]string
 	asked    map[string]int
 	down     bool
+	lost     bool // whether the links cannot be read
 }
 
 var errDown = errors.New("connection refused")
@@ -48,6 +49,9 @@ func (w *world) ask(what string) error {
 func (w *world) Link(_ context.Context, _, account string) (*access.Link, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.lost {
+		return nil, errDown
+	}
 	if l, ok := w.links[account]; ok {
 		return &l, nil
 	}
@@ -474,6 +478,11 @@ func TestWhatCannotBeAskedIsNo(t *testing.T) {
 	if all, err := w.AllKnown(t.Context()); err != nil || len(all) != 7 {
 		t.Errorf("%d people, %v", len(all), err)
 	}
+	w.lost = true
+	if _, err := w.ByAccount(t.Context(), "slack", "U0ANA"); !errors.Is(err, access.ErrStore) || !errors.Is(err, errDown) || errors.Is(err, access.ErrNotFound) {
+		t.Errorf("without the store: %v", err)
+	}
+	w.lost = false
 	w.down = false // and a failure is not remembered
 	if p, err := w.Person(t.Context(), "ana"); err != nil || !slices.Contains(p.Groups, "oncall") {
 		t.Errorf("%q, %v", p.Groups, err)

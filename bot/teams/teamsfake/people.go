@@ -150,12 +150,15 @@ func (p *Person) Say(words string) Ack {
 }
 
 // Install adds the app for oneself; Uninstall takes it away.
-func (p *Person) Install() Ack { return p.install(true) }
+func (p *Person) Install() Ack { return p.install(true, "add") }
 
 // Uninstall takes the app away: nothing can be written to the person any more.
-func (p *Person) Uninstall() Ack { return p.install(false) }
+func (p *Person) Uninstall() Ack { return p.install(false, "remove") }
 
-func (p *Person) install(add bool) Ack {
+// Upgrade brings the app up to date.
+func (p *Person) Upgrade() Ack { return p.install(true, "add-upgrade") }
+
+func (p *Person) install(add bool, action string) Ack {
 	p.s.mu.Lock()
 	p.u.Installed, p.u.removed = add, !add
 	p.u.open = p.u.open || add
@@ -169,9 +172,9 @@ func (p *Person) install(add bool) Ack {
 	}
 	delete(moved, "entities")
 	delete(moved, "locale")
-	members, action := "membersAdded", "add"
+	members := "membersAdded"
 	if !add {
-		members, action = "membersRemoved", "remove"
+		members = "membersRemoved"
 	}
 	moved[members] = []any{part(moved, "from"), object{"id": Bot}}
 	installed["action"] = action
