@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -261,41 +260,6 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 		t.Record.LastError, t.Record.EndsAt, t.Record.OverdueAt = cause.Error(), time.Time{}, time.Time{}
 	}
 	return r.settle(ctx, c, t, err)
-}
-
-// undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
-// while the target was slow. Without an error of its own it gives ErrStale: the claim was overtaken.
-func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt access.Receipt, log *slog.Logger) error {
-	if r.s.bundle(rec.Role) {
-		return ErrStale // its own end takes its parts back, and none begins without it
-	}
-	current, err := r.s.cfg.Store.Get(ctx, rec.ID)
-	if err != nil {
-		return fmt.Errorf("after a late activation: %w", err)
-	}
-	if current.State == access.Activating || current.State == access.Active {
-		return ErrStale // another worker has it, and its end is armed
-	}
-	log.Warn("an activation came too late and is undone", "state", current.State)
-	for n := 1; ; n++ {
-		shared, err := r.sharedWith(ctx, rec)
-		if err == nil && shared == nil {
-			err = r.unclaimed(ctx, func(ctx context.Context) error {
-				_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
-				return err
-			})
-		}
-		if err == nil {
-			r.giveAgain(ctx, rec, log) // to a grant that began while this one was taken back
-		}
-		if err == nil || ctx.Err() != nil {
-			return cmp.Or(err, ErrStale)
-		}
-		log.Error("a late activation could not be undone; it is tried again", "attempt", n, "err", err)
-		if err := pause(ctx, backoff(n, err)); err != nil {
-			return err
-		}
-	}
 }
 
 // unclaimed makes a call to the target that no claim covers.
