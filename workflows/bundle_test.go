@@ -37,8 +37,13 @@ func (d denier) Activate(ctx context.Context, g access.Grant) (access.Receipt, e
 
 func newBundled(t *testing.T) *bundled {
 	t.Helper()
+	return bundledAt(t, &clock{now: noon})
+}
+
+func bundledAt(t *testing.T, clock *clock, more ...access.Role) *bundled {
+	t.Helper()
 	b := &bundled{}
-	b.world = newWorld(t, func(c *workflows.Config) {
+	b.world = worldAt(t, clock, func(c *workflows.Config) {
 		clock := c.Now
 		b.third = demo.NewTarget(demo.TargetConfig{Now: clock})
 		third, err := demo.New(demo.Config{Target: b.third})
@@ -48,7 +53,7 @@ func newBundled(t *testing.T) *bundled {
 		c.Connectors["dir"], c.Connectors["bundles"] = denier{third, &b.denies}, workflows.NewBundle()
 		bundle := role("oncall", "bundles")
 		bundle.Target = map[string]any{"roles": []any{"db-admin", "web-admin", "dir-admin"}}
-		b.with(t, c, bundle, role("dir-admin", "dir"))
+		b.with(t, c, append(more, bundle, role("dir-admin", "dir"))...)
 	})
 	return b
 }

@@ -219,7 +219,7 @@ func (r *Runner) others(ctx context.Context, rec *access.Record) ([]*access.Reco
 func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *slog.Logger) error {
 	rec, now := c.Record, r.s.now().UTC()
 	kind := connectors.KindOf(cause)
-	log.Warn("the target did not activate the role", "kind", kind, "attempt", rec.Attempts+1, "err", cause)
+	log.Log(ctx, r.gravity(rec, cause), "the target did not activate the role", "kind", kind, "attempt", rec.Attempts+1, "err", cause)
 	if kind.Final() {
 		return r.failed(ctx, c, cause, log)
 	}
@@ -300,7 +300,7 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 		return ctx.Err()
 	}
 	if err != nil {
-		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
+		log.Log(ctx, r.gravity(rec, err), "the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
 		t, err := r.notDeactivated(rec, err)
 		err = r.settle(ctx, c, t, err)
 		if errors.Is(err, ErrStale) {
@@ -320,7 +320,9 @@ func (r *Runner) notDeactivated(rec *access.Record, cause error) (Transition, er
 	t, err := r.s.finish(rec, access.BySystem(), timeUp)
 	if err == nil {
 		t.again(cause, t.Event.At, wait)
-		t.Notes = append(t.Notes, Note{Kind: NoteRetrying, At: t.Event.At, Actor: access.BySystem(), Version: t.Record.Version, Reason: cause.Error()})
+		if r.worthTelling(rec, cause) {
+			t.Notes = append(t.Notes, Note{Kind: NoteRetrying, At: t.Event.At, Actor: access.BySystem(), Version: t.Record.Version, Reason: cause.Error()})
+		}
 	}
 	return t, err
 }
@@ -374,10 +376,10 @@ func (r *Runner) ended(rec *access.Record, removal access.Removal) (Transition, 
 	return t, nil
 }
 
-// retry makes the transition of a call to be tried again. People are told of the first failure only.
+// retry makes the transition of a call to be tried again. People are told once.
 func (r *Runner) retry(rec *access.Record, cause error, now time.Time, wait time.Duration) (Transition, error) {
 	var notes []NoteKind
-	if rec.Attempts == 0 {
+	if r.worthTelling(rec, cause) {
 		notes = append(notes, NoteRetrying)
 	}
 	t, err := move(rec, access.Retry, access.BySystem(), now, notes...)
