@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,28 +165,11 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 	if lost == nil {
 		return access.Receipt{}, err
 	}
-	why := cmp.Or(lost.LastError, lost.Reason, "it has ended")
+	refused := &connectors.Error{Kind: connectors.Denied, Op: fmt.Sprintf("give %s (request %s)", lost.Role.ID, lost.ID), Err: errors.New(fault(lost))}
 	if _, err := b.takeBack(ctx, parent, fmt.Sprintf("%s, a part of the same bundle, was not given", lost.Role.ID)); err != nil {
-		return access.Receipt{}, err
+		return access.Receipt{}, fmt.Errorf("%v; the others are taken back: %w", refused, err) // tried again, so not of its kind yet
 	}
-	return access.Receipt{}, &connectors.Error{Kind: connectors.Denied, Op: fmt.Sprintf("give %s (request %s)", lost.Role.ID, lost.ID), Err: errors.New(why)}
-}
-
-// lost finds a part that was not given, or is given no more, while the bundle is being given.
-func (b *Bundle) lost(ctx context.Context, parent *access.Record) (*access.Record, error) {
-	if parent.State != access.Activating {
-		return nil, nil // somebody may have given back a part of what they have
-	}
-	parts, err := b.s.Parts(ctx, parent)
-	if err != nil {
-		return nil, &connectors.Error{Kind: connectors.Unavailable, Op: "look for the parts", Err: err}
-	}
-	for _, p := range parts {
-		if p.State != access.Activating && p.State != access.Active {
-			return p, nil
-		}
-	}
-	return nil, nil
+	return access.Receipt{}, refused
 }
 
 // Deactivate ends the parts that have not ended. Until all have it is too early, and the last one wakes the bundle.

@@ -44,8 +44,7 @@ func bundledAt(t *testing.T, clock *clock, more ...access.Role) *bundled {
 	t.Helper()
 	b := &bundled{}
 	b.world = worldAt(t, clock, func(c *workflows.Config) {
-		clock := c.Now
-		b.third = demo.NewTarget(demo.TargetConfig{Now: clock})
+		b.third = demo.NewTarget(demo.TargetConfig{Now: c.Now})
 		third, err := demo.New(demo.Config{Target: b.third})
 		if err != nil {
 			t.Fatal(err)
