@@ -166,7 +166,7 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 		return access.Receipt{}, err
 	}
 	refused := &connectors.Error{Kind: connectors.Denied, Op: fmt.Sprintf("give %s (request %s)", lost.Role.ID, lost.ID), Err: errors.New(fault(lost))}
-	if _, err := b.takeBack(ctx, parent, fmt.Sprintf("%s, a part of the same bundle, was not given", lost.Role.ID)); err != nil {
+	if _, err := b.takeBack(ctx, parent, string(lost.Role.ID)+takenBack); err != nil {
 		return access.Receipt{}, fmt.Errorf("%v; the others are taken back: %w", refused, err) // tried again, so not of its kind yet
 	}
 	return access.Receipt{}, refused

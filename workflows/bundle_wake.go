@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"elevate/connectors"
 	"elevate/workflows/access"
@@ -74,7 +75,7 @@ func (s *Service) wakeBundle(ctx context.Context, id access.RequestID) error {
 	if err != nil {
 		return err
 	}
-	t.Record.NextTry = now
+	t.Record.NextTry = now.Truncate(time.Millisecond) // the store rounds up, and it is due now
 	t.because("its parts have moved on")
 	return s.take(ctx, t)
 }

@@ -72,7 +72,8 @@ func TestAccessEndsWhileTheAuditLogCannotBeRead(t *testing.T) {
 	}
 	f.reach(f.bots[0], access.Active, []access.RequestID{live})
 	f.onRecord("confirm", live)
-	back := f.blinded("127.0.0.1:0}", "127.0.0.1:0, public_url: 'http://localhost:1'}", "duration: {max: 1h}", "duration: {max: 1h}, step_up: {request: totp}")
+	back := f.blinded("127.0.0.1:0}", "127.0.0.1:0, public_url: 'http://localhost:1'}", "duration: {max: 1h}", "duration: {max: 1h}, step_up: {request: totp}",
+		"auditors:", "administrators: person.id in ['ben', 'aud']\nauditors:")
 	f.refused("cat", "/requests", anotherRequest)
 	f.refused("ben", "/requests/"+string(pending)+"/approve", nil)
 	f.reach(f.bots[0], access.Ended, []access.RequestID{live})
@@ -104,7 +105,7 @@ func TestNoLinkCountsWhileTheAuditLogCannotBeRead(t *testing.T) {
 	f.onRecord("confirm", live)
 	back := f.blinded("127.0.0.1:0}", "127.0.0.1:0, public_url: 'http://localhost:1'}\n"+
 		"oidc: {issuer: '"+provider.URL+"', client_id: "+oidcfake.ClientID+", client_secret: "+oidcfake.ClientSecret+", name: Example}\n"+
-		"groups: {sre: {oidc: platform}}")
+		"groups: {sre: {oidc: platform}}", "name: cat}", "name: cat, oidc: 00u-cat}")
 	f.refused("cat", "/requests", anotherRequest)
 	f.judge.await(t, "the access is taken away", func() bool { return f.judge.holders() == 0 })
 	back()
