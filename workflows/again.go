@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 
+	"elevate/connectors"
 	"elevate/workflows/access"
 	"elevate/workflows/audit"
 )
@@ -25,6 +26,10 @@ func (r *Runner) giveAgain(ctx context.Context, rec *access.Record, log *slog.Lo
 	}
 }
 
+// againTries bounds how often a right is given again: about a minute of waits, because a worker of the endings does it.
+// What could not be given by then the sweep reports as missing.
+const againTries = 6
+
 // giveOneAgain calls the target without a claim; so it looks afterwards whether the grant is still active, and takes the
 // right back where it is not.
 func (r *Runner) giveOneAgain(ctx context.Context, o *access.Record, late access.RequestID, log *slog.Logger) {
@@ -44,14 +49,24 @@ func (r *Runner) giveOneAgain(ctx context.Context, o *access.Record, late access
 		if err == nil && getErr == nil {
 			break
 		}
+		if n == againTries || err != nil && connectors.KindOf(err).Final() {
+			log.Error("access could not be given again, and is not tried any more; end the grant and ask anew. The next sweep reports it as missing",
+				"attempt", n, "err", cmp.Or(err, getErr))
+			return
+		}
 		log.Error("access could not be given again; it is tried once more", "attempt", n, "err", cmp.Or(err, getErr))
-		if pause(ctx, backoff(n, err)) != nil {
+		if pause(ctx, min(backoff(n, err), backoffCap)) != nil {
 			return
 		}
 	}
-	e := audit.Event{At: r.s.now().UTC(), Kind: audit.GivenAgain, Request: o.ID, Actor: access.BySystem(), Person: o.Person, Role: o.Role.ID,
-		Connector: o.Role.Connector, Reason: "the deactivation of another grant came late", Detail: map[string]string{"late": string(late)}}
+	r.record(ctx, audit.GivenAgain, o, "the deactivation of another grant came late", map[string]string{"late": string(late)}, log)
+}
+
+// record puts on record what no arrow tells.
+func (r *Runner) record(ctx context.Context, kind string, rec *access.Record, reason string, detail map[string]string, log *slog.Logger) {
+	e := audit.Event{At: r.s.now().UTC(), Kind: kind, Request: rec.ID, Actor: access.BySystem(), Person: rec.Person, Role: rec.Role.ID,
+		Connector: rec.Role.Connector, Reason: reason, Detail: detail}
 	if err := r.s.cfg.Store.Append(ctx, e); err != nil {
-		log.Error("access was given again, and that could not be put on record", "err", err)
+		log.Error("what was done at a target could not be put on record", "kind", kind, "err", err)
 	}
 }

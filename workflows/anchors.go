@@ -23,6 +23,7 @@ type Anchors struct {
 	now    func() time.Time
 	mu     sync.Mutex
 	newest map[access.RequestID]anchor
+	unread error // why not all of the audit log could be read; nil: all was
 }
 
 type anchor struct {
@@ -36,30 +37,48 @@ func NewAnchors(now func() time.Time) *Anchors {
 }
 
 // Read has the anchors know what the audit log in a folder tells of requests, from the files that were written to lately.
-// A folder that has not been made yet tells nothing.
+// A folder that has not been made yet tells nothing. What can be read is known also where the rest cannot; until a later
+// Read succeeds, an Anchored store then takes nothing but what ends access, or a request.
 func (a *Anchors) Read(dir string) error {
+	err := a.read(dir)
+	if err != nil {
+		err = fmt.Errorf("read the newest versions of requests: %w", err)
+	}
+	a.mu.Lock()
+	a.unread = err
+	a.mu.Unlock()
+	a.prune()
+	return err
+}
+
+func (a *Anchors) read(dir string) error {
 	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("read the newest versions of requests: %w", err)
+		return err
 	}
-	var paths []string
+	var problems []error
 	for _, f := range files {
-		if info, err := f.Info(); err == nil && filepath.Ext(f.Name()) == ".jsonl" && a.now().Sub(info.ModTime()) < keptAnchors {
-			paths = append(paths, filepath.Join(dir, f.Name()))
+		info, err := f.Info()
+		if err != nil || filepath.Ext(f.Name()) != ".jsonl" || a.now().Sub(info.ModTime()) >= keptAnchors {
+			continue
+		}
+		// One by one, so that one that cannot be read hides no other; the order does not matter.
+		_, err = audit.Replay([]string{filepath.Join(dir, f.Name())}, audit.Head{}, func(e audit.Entry) error {
+			a.note(e.Request, e.Version, e.To, e.At)
+			return nil
+		})
+		if err != nil {
+			problems = append(problems, err)
 		}
 	}
-	if len(paths) == 0 {
-		return nil
-	}
-	_, err = audit.Replay(paths, audit.Head{}, func(e audit.Entry) error {
-		a.note(e.Request, e.Version, e.To, e.At)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the newest versions of requests: %w", err)
-	}
-	a.prune()
-	return nil
+	return errors.Join(problems...)
+}
+
+// unknown tells why it is not known what the newest versions of requests are, or nil.
+func (a *Anchors) unknown() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unread
 }
 
 // note knows a version, unless a later one is known: false.
@@ -251,21 +270,29 @@ func (s *anchored) Sharing(ctx context.Context, right string) ([]*access.Record,
 }
 
 // Claim leaves a timer of a record that is doubted to its lease: by then the record has been put right. What ends access
-// does not wait for that any longer than longestDoubt.
+// does not wait for that any longer than longestDoubt. While the newest versions are not known, nothing else is worked.
 func (s *anchored) Claim(ctx context.Context, l Lane, limit int, lease time.Duration) ([]Claim, time.Time, error) {
 	claims, next, err := s.Store.Claim(ctx, l, limit, lease)
+	blind := s.anchors.unknown() != nil
 	kept := claims[:0]
 	for _, c := range claims {
 		now, unread := s.believed(ctx, c.Record)
 		ends := c.Timer == access.TimerEnd || c.Timer == access.TimerDeactivate
-		if now != nil || ends && (unread != nil || s.long(c.Request)) {
+		if now != nil && (!blind || ends || c.Timer == access.TimerOverdue) || ends && (unread != nil || s.long(c.Request)) {
 			kept = append(kept, c)
 		}
 	}
 	return kept, next, err
 }
 
+// Take takes an arrow. While the newest versions are not known, only those that end something, or begin it: an older record
+// that somebody has put back would otherwise move on, until it is newer than its anchor.
 func (s *anchored) Take(ctx context.Context, t Transition) error {
+	begins, ends := t.From == access.None, t.Record.State.Terminal() || t.Record.State == access.Deactivating
+	if err := s.anchors.unknown(); err != nil && !begins && !ends {
+		return &access.Refusal{Kind: access.ErrUnavailable, Code: "audit_unreadable", Err: err,
+			Text: "Elevate cannot read its audit log, so it cannot tell whether this request is what it was, and nothing was done. Please tell whoever looks after Elevate. It can be denied, cancelled or ended."}
+	}
 	err := s.Store.Take(ctx, t)
 	if err == nil {
 		s.anchors.note(t.Record.ID, t.Record.Version, t.Record.State, s.anchors.now())

@@ -28,15 +28,6 @@ var (
 	_ connectors.TargetChecker = (*Bundle)(nil)
 )
 
-const (
-	// bundleLook is how often the parts are looked at while something is waited for.
-	bundleLook = 50 * time.Millisecond
-	// bundleWait is how long a call waits for the parts; then the runner comes again, and the other bundles have their turn.
-	bundleWait = 5 * time.Second
-	// bundleAgain is when it comes again.
-	bundleAgain = time.Second
-)
-
 // binder is a connector that acts through the service that it is configured in.
 type binder interface{ bind(*Service) error }
 
@@ -139,8 +130,9 @@ func (b *Bundle) Holders(ctx context.Context, role access.Role) ([]connectors.Ho
 	}
 }
 
-// Activate begins the parts that have not begun, moves the ends of those that end too early, and waits until all are
-// active. Where one will not be, the others are taken back, and then the error is final.
+// Activate begins the parts that have not begun, and moves the ends of those that end too early. It does not wait for
+// them, so that no bundle keeps the others from their turn: until all are active it is too early, and the last one wakes
+// the bundle. Where one will not be, the others are taken back, and then the error is final.
 func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, error) {
 	parent, err := b.parent(ctx, g)
 	if err != nil {
@@ -150,7 +142,7 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 	if err != nil {
 		return access.Receipt{}, err
 	}
-	err = b.await(ctx, "give the parts", parent, func(m access.Member, p *access.Record) (bool, error) {
+	err = b.look(ctx, "give the parts", parent, func(m access.Member, p *access.Record) (bool, error) {
 		switch {
 		case lost != nil:
 			return true, nil
@@ -161,7 +153,7 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 		case p.State == access.Activating:
 			return false, nil
 		case p.State == access.Active && p.EndsAt.Before(g.End):
-			return false, b.prolong(ctx, p, g.End)
+			return true, b.prolong(ctx, p, g.End)
 		case p.State != access.Active && parent.State == access.Activating:
 			lost = p
 		}
@@ -174,13 +166,13 @@ func (b *Bundle) Activate(ctx context.Context, g access.Grant) (access.Receipt, 
 		return access.Receipt{}, err
 	}
 	refused := &connectors.Error{Kind: connectors.Denied, Op: fmt.Sprintf("give %s (request %s)", lost.Role.ID, lost.ID), Err: errors.New(fault(lost))}
-	if _, err := b.takeBack(ctx, parent, fmt.Sprintf("%s, a part of the same bundle, was not given", lost.Role.ID)); err != nil {
+	if _, err := b.takeBack(ctx, parent, string(lost.Role.ID)+takenBack); err != nil {
 		return access.Receipt{}, fmt.Errorf("%v; the others are taken back: %w", refused, err) // tried again, so not of its kind yet
 	}
 	return access.Receipt{}, refused
 }
 
-// Deactivate ends the parts that have not ended, and waits until all have.
+// Deactivate ends the parts that have not ended. Until all have it is too early, and the last one wakes the bundle.
 func (b *Bundle) Deactivate(ctx context.Context, g access.Grant, _ access.Receipt) (access.Removal, error) {
 	parent, err := b.parent(ctx, g)
 	if err != nil {
@@ -206,7 +198,7 @@ func (b *Bundle) Deactivate(ctx context.Context, g access.Grant, _ access.Receip
 
 // takeBack ends every part, and gives them when all have ended.
 func (b *Bundle) takeBack(ctx context.Context, parent *access.Record, reason string) (parts []*access.Record, err error) {
-	err = b.await(ctx, "end the parts", parent, func(_ access.Member, p *access.Record) (bool, error) {
+	err = b.look(ctx, "end the parts", parent, func(_ access.Member, p *access.Record) (bool, error) {
 		switch {
 		case p == nil:
 			return true, nil // it will not begin: see begins
@@ -233,38 +225,34 @@ func (b *Bundle) parent(ctx context.Context, g access.Grant) (*access.Record, er
 	return parent, nil
 }
 
-// await looks at the parts, nil for one that is not there, until all are done, and for bundleWait at most. What a part
-// lost to somebody else's arrow is done again when it is looked at next.
-func (b *Bundle) await(ctx context.Context, op string, parent *access.Record, done func(access.Member, *access.Record) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, bundleWait)
-	defer cancel()
-	var waiting []string
-	for {
-		var left []string
-		for _, m := range parent.Parts {
-			p, err := b.s.part(ctx, parent.ID, m)
-			ok := false
-			if err == nil {
+// look looks at each part once, nil for one that is not there; it is too early where one is not done. What is lost to
+// somebody else's arrow is looked at again.
+func (b *Bundle) look(ctx context.Context, op string, parent *access.Record, done func(access.Member, *access.Record) (bool, error)) error {
+	var left []string
+	var failed error
+	for _, m := range parent.Parts {
+		ok := false
+		var err error
+		for range attempts {
+			var p *access.Record
+			if p, err = b.s.part(ctx, parent.ID, m); err == nil {
 				ok, err = done(m, p)
 			}
-			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrStale) {
-				return &connectors.Error{Kind: connectors.Unavailable, Op: fmt.Sprintf("%s: %s", op, m.Role.ID), Err: err}
-			}
-			if !ok {
-				left = append(left, fmt.Sprintf("%s (request %s)", m.Role.ID, m.ID))
+			if !errors.Is(err, ErrStale) {
+				break
 			}
 		}
-		if len(left) == 0 {
-			return nil
+		if err != nil && !errors.Is(err, ErrStale) && failed == nil { // the other parts have their turn all the same
+			failed = &connectors.Error{Kind: connectors.Unavailable, Op: fmt.Sprintf("%s: %s", op, m.Role.ID), Err: err}
 		}
-		if ctx.Err() == nil || waiting == nil {
-			waiting = left // of the last look that had its time
-		}
-		if pause(ctx, bundleLook) != nil {
-			return &connectors.Error{Kind: connectors.TooEarly, Op: op, RetryAfter: bundleAgain,
-				Err: fmt.Errorf("not done yet: %s", strings.Join(waiting, ", "))}
+		if !ok || err != nil {
+			left = append(left, fmt.Sprintf("%s (request %s)", m.Role.ID, m.ID))
 		}
 	}
+	if failed != nil || len(left) == 0 {
+		return failed
+	}
+	return &connectors.Error{Kind: connectors.TooEarly, Op: op, Err: fmt.Errorf("not done yet: %s", strings.Join(left, ", "))}
 }
 
 // arm makes the record of a part: its end is written before its connector is called.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"elevate/connectors"
 	"elevate/workflows/access"
@@ -31,14 +32,19 @@ func (b *Bundle) lost(ctx context.Context, parent *access.Record) (*access.Recor
 	return lost, nil
 }
 
-// innocence is small for a part that is over by its own fault. Of those that the system ended, taken back or undone after
-// an uncertain answer, only the time tells which was first; and the clocks of two replicas may differ.
+// takenBack ends the reason of a part that is taken back because another one was not given.
+const takenBack = ", a part of the same bundle, was not given"
+
+// innocence is small for a part that is over by its own fault, and largest for one that was taken back with it: that may be
+// at the same moment, by the clock. Of the others that the system ended only the time tells which was first.
 func innocence(part *access.Record) int {
 	switch {
 	case part.State == access.Failed:
 		return 0
 	case part.Closed != nil && part.Closed.Person != access.System:
 		return 1
+	case strings.HasSuffix(part.Reason, takenBack):
+		return 3
 	}
 	return 2
 }

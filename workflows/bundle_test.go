@@ -40,7 +40,7 @@ func newBundled(t *testing.T) *bundled {
 	return bundledAt(t, &clock{now: noon})
 }
 
-func bundledAt(t *testing.T, clock *clock) *bundled {
+func bundledAt(t *testing.T, clock *clock, more ...access.Role) *bundled {
 	t.Helper()
 	b := &bundled{}
 	b.world = worldAt(t, clock, func(c *workflows.Config) {
@@ -52,7 +52,7 @@ func bundledAt(t *testing.T, clock *clock) *bundled {
 		c.Connectors["dir"], c.Connectors["bundles"] = denier{third, &b.denies}, workflows.NewBundle()
 		bundle := role("oncall", "bundles")
 		bundle.Target = map[string]any{"roles": []any{"db-admin", "web-admin", "dir-admin"}}
-		b.with(t, c, bundle, role("dir-admin", "dir"))
+		b.with(t, c, append(more, bundle, role("dir-admin", "dir"))...)
 	})
 	return b
 }

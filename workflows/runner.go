@@ -30,6 +30,9 @@ type RunnerConfig struct {
 	MaxSleep time.Duration
 	// Grace is how long work in hand may go on after Run was told to stop. Zero: ten seconds.
 	Grace time.Duration
+	// Recovered is how long a record that the store has lost may take to be there again, before what came of it at its
+	// target is undone. Zero: 15 seconds.
+	Recovered time.Duration
 	// ConnectorOpen is told when calls to a connector begin or cease to be held back because it does not answer;
 	// direction is activate or deactivate. Nil: nobody is told.
 	ConnectorOpen func(connector, direction string, open bool)
@@ -52,6 +55,7 @@ func (c RunnerConfig) withDefaults() RunnerConfig {
 	setD(&c.CallTimeout, 30*time.Second)
 	setD(&c.MaxSleep, time.Second)
 	setD(&c.Grace, 10*time.Second)
+	setD(&c.Recovered, 15*time.Second)
 	if c.ConnectorOpen == nil {
 		c.ConnectorOpen = func(string, string, bool) {}
 	}

@@ -180,6 +180,7 @@ func (s *Service) take(ctx context.Context, t Transition) error {
 	r := t.Record
 	s.log.InfoContext(ctx, "request moved", "request_id", r.ID, "arrow", t.Arrow, "state", r.State, "version", r.Version,
 		"by", t.Event.Actor.Person, "via", t.Event.Actor.Via, "person", r.Person, "role", r.Role.ID, "connector", r.Role.Connector)
+	s.wake(ctx, t)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -220,7 +219,7 @@ func (r *Runner) others(ctx context.Context, rec *access.Record) ([]*access.Reco
 func (r *Runner) notActivated(ctx context.Context, c Claim, cause error, log *slog.Logger) error {
 	rec, now := c.Record, r.s.now().UTC()
 	kind := connectors.KindOf(cause)
-	log.Warn("the target did not activate the role", "kind", kind, "attempt", rec.Attempts+1, "err", cause)
+	log.Log(ctx, r.gravity(rec, cause), "the target did not activate the role", "kind", kind, "attempt", rec.Attempts+1, "err", cause)
 	if kind.Final() {
 		return r.failed(ctx, c, cause, log)
 	}
@@ -263,41 +262,6 @@ func (r *Runner) failed(ctx context.Context, c Claim, cause error, log *slog.Log
 	return r.settle(ctx, c, t, err)
 }
 
-// undoLate takes back what was activated after its request had moved on: the process was paused, or its lease ran out
-// while the target was slow. Without an error of its own it gives ErrStale: the claim was overtaken.
-func (r *Runner) undoLate(ctx context.Context, rec *access.Record, receipt access.Receipt, log *slog.Logger) error {
-	if r.s.bundle(rec.Role) {
-		return ErrStale // its own end takes its parts back, and none begins without it
-	}
-	current, err := r.s.cfg.Store.Get(ctx, rec.ID)
-	if err != nil {
-		return fmt.Errorf("after a late activation: %w", err)
-	}
-	if current.State == access.Activating || current.State == access.Active {
-		return ErrStale // another worker has it, and its end is armed
-	}
-	log.Warn("an activation came too late and is undone", "state", current.State)
-	for n := 1; ; n++ {
-		shared, err := r.sharedWith(ctx, rec)
-		if err == nil && shared == nil {
-			err = r.unclaimed(ctx, func(ctx context.Context) error {
-				_, err := r.connector(rec).Deactivate(ctx, rec.Grant(), receipt)
-				return err
-			})
-		}
-		if err == nil {
-			r.giveAgain(ctx, rec, log) // to a grant that began while this one was taken back
-		}
-		if err == nil || ctx.Err() != nil {
-			return cmp.Or(err, ErrStale)
-		}
-		log.Error("a late activation could not be undone; it is tried again", "attempt", n, "err", err)
-		if err := pause(ctx, backoff(n, err)); err != nil {
-			return err
-		}
-	}
-}
-
 // unclaimed makes a call to the target that no claim covers.
 func (r *Runner) unclaimed(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.CallTimeout)
@@ -336,7 +300,7 @@ func (r *Runner) deactivate(ctx context.Context, c Claim, log *slog.Logger) erro
 		return ctx.Err()
 	}
 	if err != nil {
-		log.Warn("the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
+		log.Log(ctx, r.gravity(rec, err), "the target did not take the role away; it is tried again", "attempt", rec.Attempts+1, "err", err)
 		t, err := r.notDeactivated(rec, err)
 		err = r.settle(ctx, c, t, err)
 		if errors.Is(err, ErrStale) {
@@ -356,7 +320,9 @@ func (r *Runner) notDeactivated(rec *access.Record, cause error) (Transition, er
 	t, err := r.s.finish(rec, access.BySystem(), timeUp)
 	if err == nil {
 		t.again(cause, t.Event.At, wait)
-		t.Notes = append(t.Notes, Note{Kind: NoteRetrying, At: t.Event.At, Actor: access.BySystem(), Version: t.Record.Version, Reason: cause.Error()})
+		if r.worthTelling(rec, cause) {
+			t.Notes = append(t.Notes, Note{Kind: NoteRetrying, At: t.Event.At, Actor: access.BySystem(), Version: t.Record.Version, Reason: cause.Error()})
+		}
 	}
 	return t, err
 }
@@ -410,10 +376,10 @@ func (r *Runner) ended(rec *access.Record, removal access.Removal) (Transition, 
 	return t, nil
 }
 
-// retry makes the transition of a call to be tried again. People are told of the first failure only.
+// retry makes the transition of a call to be tried again. People are told once.
 func (r *Runner) retry(rec *access.Record, cause error, now time.Time, wait time.Duration) (Transition, error) {
 	var notes []NoteKind
-	if rec.Attempts == 0 {
+	if r.worthTelling(rec, cause) {
 		notes = append(notes, NoteRetrying)
 	}
 	t, err := move(rec, access.Retry, access.BySystem(), now, notes...)

@@ -55,9 +55,10 @@ type app struct {
 	drainer  *audit.Drainer
 	recovery *workflows.Recovery
 	guard    *workflows.Guard // nil without keys to mark with
-	slack    *slack.Slack     // nil without Slack
-	teams    *teams.Teams     // nil without Teams
-	spoken   []spoken         // those of the two that are there
+	unread   unread
+	slack    *slack.Slack // nil without Slack
+	teams    *teams.Teams // nil without Teams
+	spoken   []spoken     // those of the two that are there
 	runs     []func(context.Context) error
 }
 
@@ -148,7 +149,7 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 	a.service, err = workflows.New(workflows.Config{
 		Store: workflows.Vouched(store, a.drainer.Confirm, time.Now, a.log), Directory: a.people, Policies: a.cfg.Set,
 		Roles: a.cfg.Roles, Connectors: made, Factors: a.methods(),
-		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.drainer.Healthy,
+		Administrator: a.cfg.Administrator, Auditor: a.cfg.Auditor, AuditHealthy: a.auditHealthy,
 		OverdueAfter: a.cfg.OverdueAfter, NoticeBefore: a.cfg.NoticeBefore, Limits: limitsOf(a.cfg), Metrics: a.metrics, Logger: a.log,
 	})
 	if err != nil {
@@ -281,7 +282,7 @@ func (a *app) openHTTP() error {
 	if err != nil {
 		return err
 	}
-	watch := ops.Config{Metrics: a.metrics, Backlog: a.backlog, StoreClass: string(a.class), Audit: a.drainer.Healthy, Logger: a.log}
+	watch := ops.Config{Metrics: a.metrics, Backlog: a.backlog, StoreClass: string(a.class), Audit: a.auditHealthy, Logger: a.log}
 	watch.Chats = map[string]func() error{}
 	for _, chat := range a.spoken {
 		watch.Chats[chat.Name()] = chat.Healthy

@@ -28,7 +28,7 @@ func (a *app) openFactors() (err error) {
 		return nil
 	}
 	c := factor.Config{
-		Store: a.store, Directory: a.people, Keys: a.cfg.Secrets.Keys, PageURL: a.cfg.HTTP.PublicURL + enrol.Path,
+		Store: knownFactors{a.store, a.unread.why}, Directory: a.people, Keys: a.cfg.Secrets.Keys, PageURL: a.cfg.HTTP.PublicURL + enrol.Path,
 		KeyURL: a.cfg.HTTP.PublicURL + vouch.Path, Administrator: a.cfg.Administrator, Issuer: a.cfg.TOTP.Issuer, Strict: a.cfg.TOTP.Strict,
 		Tell: bot.TellFactor(a.store, a.chats), Logger: a.log,
 	}

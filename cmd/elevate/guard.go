@@ -30,9 +30,14 @@ func (a *app) mark(c *redis.Config) error {
 			a.guard.Doubt(id)
 		}
 	}
-	if c.Factors, err = factorsOf(a.cfg.Audit.Dir); err != nil {
-		return fmt.Errorf("audit.dir: %w", err)
-	}
+	a.learn(func(dir string) error {
+		known, err := factorsOf(dir)
+		if err == nil && a.store != nil {
+			a.store.KnowFactors(known)
+		}
+		c.Factors = known
+		return err
+	})
 	tell := bot.TellFactor(later{a}, a.chats)
 	c.Doubted = func(ctx context.Context, d factor.Doubt) {
 		a.metrics.CountForged("factor")
@@ -55,17 +60,15 @@ func (l later) Enqueue(ctx context.Context, chats []string, topic, key string, n
 
 // keptLinks are the links as people know them: without keys as they lie in the store, and with them believing none that is
 // older than it should be.
-func (a *app) keptLinks() (workflows.LinkVault, error) {
+func (a *app) keptLinks() workflows.LinkVault {
 	if len(a.cfg.Secrets.Keys) == 0 {
-		return a.store, nil
+		return a.store
 	}
 	guard := workflows.NewLinkGuard(workflows.LinkGuardConfig{
 		Store: a.store, Chats: a.chats, Found: func() { a.metrics.CountForged("link") }, Logger: a.log,
 	})
-	if err := guard.Read(a.cfg.Audit.Dir); err != nil {
-		return nil, fmt.Errorf("audit.dir: %w", err)
-	}
-	return guard, nil
+	a.learn(guard.Read)
+	return knownLinks{guard, a.unread.why}
 }
 
 // factorsOf is what the audit log in a folder tells of people's factors: the newest version of each, and whether it was
@@ -98,9 +101,7 @@ func (a *app) guarded() (workflows.Store, error) {
 		return a.store, nil
 	}
 	anchors := workflows.NewAnchors(time.Now)
-	if err := anchors.Read(a.cfg.Audit.Dir); err != nil {
-		return nil, fmt.Errorf("audit.dir: %w", err)
-	}
+	a.learn(anchors.Read)
 	guard, err := workflows.NewGuard(workflows.GuardConfig{
 		Store: a.store, Anchors: anchors, Recover: a.recovery.Doubtful, Holder: replica(), Chats: a.chats, Found: a.metrics.CountForged, Logger: a.log,
 	})
@@ -108,6 +109,6 @@ func (a *app) guarded() (workflows.Store, error) {
 		return nil, err
 	}
 	a.guard = guard
-	a.runs = append(a.runs, guard.Run, a.remark)
+	a.runs = append(a.runs, guard.Run, a.remark, a.learnAgain)
 	return workflows.Anchored(a.store, anchors, guard.Doubt), nil
 }

@@ -24,10 +24,7 @@ func (a *app) openPeople() (err error) {
 	if !a.cfg.Live() {
 		return nil
 	}
-	kept, err := a.keptLinks()
-	if err != nil {
-		return err
-	}
+	kept := a.keptLinks()
 	var live *directory.Live // before it is there nothing changes
 	links, err := workflows.NewLinks(workflows.LinkConfig{
 		Store: kept, Written: written, Administrator: a.administers, Chats: a.chats, Logger: a.log, Changed: func() { live.Forget() },

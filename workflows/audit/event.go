@@ -18,6 +18,9 @@ const (
 	// GivenAgain records that a grant's access was given a second time, because the deactivation of another grant on the
 	// same right had come late.
 	GivenAgain = "given_again"
+	// Undone records that access was taken away that was given too late: its request is gone from the store, and nothing
+	// else accounts for it.
+	Undone = "undone"
 	// Drift records that a target does not list what a live grant gave.
 	Drift = "drift"
 	// Forged records that something in the store was not what Elevate wrote: an event, a record, or the timers of one.

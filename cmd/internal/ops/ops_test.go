@@ -75,7 +75,7 @@ func TestReadiness(t *testing.T) {
 			`{"status":"ready","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},"overdue_grants":2,"oldest_overdue_seconds":90}`},
 		{"the audit files are stuck", func(c *Config) { c.Audit = ill }, 200,
 			`{"status":"degraded","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},` +
-				`"audit":{"ok":false,"detail":"Evidence is not reaching the audit files; nothing new is activated."},"overdue_grants":0}`},
+				`"audit":{"ok":false,"detail":"The audit files cannot be written or read; nothing new is activated."},"overdue_grants":0}`},
 		{"one chat is away", func(c *Config) {
 			c.Audit, c.Chats = sound, map[string]func() error{"slack": ill, "teams": sound}
 		}, 200,

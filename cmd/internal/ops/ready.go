@@ -147,7 +147,7 @@ func (s *Server) check(ctx context.Context) (Readiness, error) {
 	doc.Timers = s.timers(b, err, note)
 	healthy := true
 	if s.cfg.Audit != nil {
-		c := note("audit", s.cfg.Audit(), "Evidence is not reaching the audit files; nothing new is activated.")
+		c := note("audit", s.cfg.Audit(), "The audit files cannot be written or read; nothing new is activated.")
 		doc.Audit, healthy = &c, c.OK
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.cfg.Chats)) {
