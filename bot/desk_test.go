@@ -190,7 +190,10 @@ func (d *desk) Approvers(_ context.Context, r *access.Record) ([]access.Person, 
 	if r.State != access.Pending {
 		return nil, nil
 	}
-	return d.approvers, d.awayWith()
+	if err := d.awayWith(); err != nil {
+		return nil, err
+	}
+	return d.approvers, nil
 }
 
 func (d *desk) Offers(_ context.Context, _ access.PersonID, words string, limit int) ([]workflows.Offer, error) {
