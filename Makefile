@@ -35,13 +35,13 @@ deps: ## install the back ends that tests run, or say what is missing
 
 .PHONY: test
 test: deps ## every test, with real Redis, PostgreSQL, Samba and Chromium
-	go test -timeout 10m ./...
+	go test -timeout 20m ./...
 
 .PHONY: test-race
 test-race: deps ## every test, with the race detector where timing allows it
 	@status=0; \
-	go test -p 1 -timeout 10m $$(go list ./... | grep -E '$(TIMED)') || status=1; \
-	go test -race -timeout 10m $$(go list ./... | grep -vE '$(TIMED)') || status=1; \
+	go test -p 1 -timeout 20m $$(go list ./... | grep -E '$(TIMED)') || status=1; \
+	go test -race -timeout 20m $$(go list ./... | grep -vE '$(TIMED)') || status=1; \
 	exit $$status
 
 .PHONY: test-quick

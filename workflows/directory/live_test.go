@@ -365,7 +365,7 @@ func TestWhatConfigurationAndLinkSayDifferentlyIsNobody(t *testing.T) {
 // TestGroupsAreAsTheyAreNow: who leaves a group is out within a minute, and out at once where the minute is over.
 func TestGroupsAreAsTheyAreNow(t *testing.T) {
 	t.Parallel()
-	w := live(t, nil)
+	w := live(t, func(c *directory.Config) { c.ClaimsFor = time.Hour })
 	w.signedIn("U0ANA", "ana", w.now)
 	in := func(id access.PersonID, group string) bool {
 		t.Helper()
