@@ -35,7 +35,7 @@ func (f *fort) blinded(change ...string) (back func()) {
 		f.Fatal(err)
 	}
 	restart(f, b)
-	if log := b.Log(); !strings.Contains(log, "THE AUDIT LOG CANNOT BE READ") || !strings.Contains(log, dir) {
+	if log := b.Log(); !strings.Contains(log, "the audit log cannot be read") || !strings.Contains(log, "audit.dir: ") {
 		f.Error("the log does not tell that the audit log cannot be read, and where it is")
 	}
 	return func() {
@@ -104,7 +104,7 @@ func TestNoLinkCountsWhileTheAuditLogCannotBeRead(t *testing.T) {
 	f.reach(f.bots[0], access.Active, []access.RequestID{live})
 	f.onRecord("confirm", live)
 	back := f.blinded("127.0.0.1:0}", "127.0.0.1:0, public_url: 'http://localhost:1'}\n"+
-		"oidc: {issuer: '"+provider.URL+"', client_id: "+oidcfake.ClientID+", client_secret: "+oidcfake.ClientSecret+", name: Example}\n"+
+		"oidc: {issuer: '"+provider.URL+"', client_id: "+oidcfake.ClientID+", client_secret: "+oidcfake.ClientSecret+", name: Example, groups_for: 1h}\n"+
 		"groups: {sre: {oidc: platform}}", "name: cat}", "name: cat, oidc: 00u-cat}")
 	f.refused("cat", "/requests", anotherRequest)
 	f.judge.await(t, "the access is taken away", func() bool { return f.judge.holders() == 0 })

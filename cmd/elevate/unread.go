@@ -44,7 +44,7 @@ func (a *app) learn(lesson func(dir string) error) {
 	if err := lesson(a.cfg.Audit.Dir); err != nil {
 		err = fmt.Errorf("audit.dir: %w; let Elevate's account read it, or bring its disk back: it is tried again every %s", err, readAgain)
 		a.unread.set(err)
-		a.log.Error("THE AUDIT LOG CANNOT BE READ: access ends as it should, and nothing is activated, no second factor is taken and no link counts until it can be", "err", err)
+		a.log.Error("the audit log cannot be read: access ends as it should, and nothing is activated, no second factor is taken and no link counts until it can be", "err", err)
 	}
 }
 
