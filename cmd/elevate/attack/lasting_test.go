@@ -22,7 +22,7 @@ const (
 )
 
 // believed has an ending count as done that the target did not confirm.
-var believed = cut{targetsFile, "	if err != nil {\n		log.Warn(\"the target did not take the role away; it is tried again\"", "	if err != nil && !OUT {\n		log.Warn(\"the target did not take the role away; it is tried again\""}
+var believed = cut{targetsFile, "	if err != nil {\n		log.Log(ctx, r.gravity(rec, err), \"the target did not take the role away; it is tried again\"", "	if err != nil && !OUT {\n		log.Log(ctx, r.gravity(rec, err), \"the target did not take the role away; it is tried again\""}
 
 func lastingAttacks() []attack {
 	return []attack{
@@ -31,7 +31,7 @@ func lastingAttacks() []attack {
 			also: map[string]string{"a late end": "endings have workers of their own"}},
 		{id: "T44", what: "break-glass: by command, API and configuration. This version has none", run: breakGlass},
 		{id: "T45a", what: "live access while Redis comes back with a clock an hour behind, or minutes ahead: access that lasts half a minute longer than approved", run: movedClock,
-			defence: "both clocks are compared while Elevate runs", without: []cut{{"storage/redis/clock.go", "	case c.agreed:\n", "	case c.agreed && !OUT:\n"}}},
+			defence: "both clocks are compared while Elevate runs", without: []cut{{"storage/redis/clock.go", "		c.alone = gone.Abs() > stepped\n", "		c.alone = gone.Abs() > stepped && !OUT\n"}}},
 		{id: "T45b", what: "activations while Redis' clock and Elevate's are minutes or an hour apart", run: clocksApart,
 			defence: "nothing is activated by clocks that are apart", without: []cut{{"storage/redis/safe.go", "apart.Abs() > refusedSkew {", "apart.Abs() > OR(refusedSkew, 1000*time.Hour) {"}}},
 		{id: "T46", what: "two grants of one right: that the first end takes what the second gives, or the last end leaves it", run: overlapping,
@@ -61,12 +61,12 @@ func lastingAttacks() []attack {
 		{id: "T54", what: "tokens and private keys that are put into the tree: commits that CI lets through", run: planted,
 			defence: "the rules of make secrets"},
 		{id: "T55", what: "kill -9 of the only replica within activations and endings: access that is there half a minute after its end", run: killed,
-			defence: "what a dead replica had in hand is taken over", without: []cut{{claimFile, "local until_ = ms(now + lease)", "local until_ = ms(now + 1000 * lease)"}, noSweep}},
+			defence: "what a dead replica had in hand is taken over", without: []cut{{claimFile, "local until_ = ms(shared + lease)", "local until_ = ms(shared + 1000 * lease)"}, noSweep}},
 		{id: "T56", what: "kill -9 of Redis with grants live and due: access that is there half a minute after it is back", run: redisKilled,
 			defence: "timers are worked when the store is back", without: []cut{{runnerFile, "			r.s.log.Error(\"due timers could not be claimed\", \"lane\", l.name, \"err\", err)\n", "			r.s.log.Error(\"due timers could not be claimed\", \"lane\", l.name, \"err\", err)\n			if OUT {\n				return\n			}\n"}, noSweep}},
 		{id: "T57", what: "two replicas on one Redis: activations of one grant beyond the first", run: twoReplicas,
 			defence: "a timer is claimed by one replica", without: []cut{
-				{claimFile, "    if busy and busy > now then", "    if false then"},
+				{claimFile, "    if left > 0 then", "    if false then"},
 				{claimFile, "  redis.call('ZADD', lane, unpack(scores))\n", ""}}},
 		{id: "T58", what: "Slack answering 429, 500 and nothing: messages that are lost by it, and approvals that wait for it", run: slackDown,
 			defence: "messages wait in the store until they are told", without: []cut{{"bot/courier.go", "	if err != nil {\n		// Putting off after each message sent is no failure.\n", "	if err != nil && OUT {\n		return c.told(ctx, e, nil)\n	}\n	if err != nil {\n		// Putting off after each message sent is no failure.\n"}},
