@@ -104,9 +104,10 @@ func (a *app) next(r *rig) string {
 // invited is the link that somebody is given to set up a second factor.
 func (r *rig) invited(who string) string {
 	r.Helper()
-	link := factorLink.FindString(r.types(member(who), "mfa new"))
+	said := r.types(member(who), "mfa new")
+	link := factorLink.FindString(said)
 	if link == "" {
-		r.Fatalf("%s is given no link", who)
+		r.Fatalf("%s is given no link, but told: %s", who, said)
 	}
 	return link
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -221,13 +222,31 @@ func (r *rig) presses(account string, m slackfake.Message, button string) slackf
 func (r *rig) types(account, words string) string {
 	r.Helper()
 	for range 20 { // a busy machine is told to try again
+		before := len(r.toldAlone(account))
 		ack := r.slack.As(account).Type(channel, words)
-		if body := string(ack.Body); ack.Err == nil && !containsAny(body, "just now", "in time") {
+		body := string(ack.Body)
+		if ack.Err == nil && len(body) == 0 { // the answer comes later, to the response URL
+			r.within(5*time.Second, func() bool { return len(r.toldAlone(account)) > before })
+			body = strings.Join(r.toldAlone(account)[before:], "\n")
+		}
+		if ack.Err == nil && !containsAny(body, "just now", "in time") {
 			return body
 		}
 	}
 	r.Fatalf("%s %s: there is never an answer in time", account, words)
 	return ""
+}
+
+// toldAlone is what somebody alone was told in the channel, as Slack has it.
+func (r *rig) toldAlone(account string) []string {
+	var all []string
+	for _, m := range r.slack.Whispers(channel) {
+		if m.To == account {
+			blocks, _ := json.Marshal(m.Blocks)
+			all = append(all, m.Text+string(blocks))
+		}
+	}
+	return all
 }
 
 // db is the Redis, in the hand of somebody who can write to it.
