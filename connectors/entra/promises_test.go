@@ -220,23 +220,28 @@ func TestWhatA503HadDoneIsFoundAndNotDoneAgain(t *testing.T) {
 	}
 }
 
+// givenAtLast activates until the lists, which lag, show what is given.
+func givenAtLast(t *testing.T, c *entra.Connector, g access.Grant) access.Receipt {
+	t.Helper()
+	for range 9 {
+		r, err := c.Activate(t.Context(), g)
+		if err == nil {
+			return r
+		}
+		wantError(t, err, connectors.TooEarly, "list it yet")
+	}
+	t.Fatal("it does not become true")
+	return access.Receipt{}
+}
+
 // TestListsThatLagDeceiveNobody: what a list does not show yet is neither given twice nor taken for gone.
 func TestListsThatLagDeceiveNobody(t *testing.T) {
 	c, s := setup(t, plainly)
 	s.Lag = 3
 	g := s.grant()
-	var r access.Receipt
-	err := errors.New("not yet")
-	for try := 0; err != nil; try++ {
-		if r, err = c.Activate(t.Context(), g); err != nil {
-			wantError(t, err, connectors.TooEarly, "list it yet")
-		}
-		if try > 8 {
-			t.Fatal("it does not become true")
-		}
-	}
+	r := givenAtLast(t, c, g)
 	s.old(g)
-	_, err = c.Deactivate(t.Context(), g, r)
+	_, err := c.Deactivate(t.Context(), g, r)
 	wantError(t, err, connectors.TooEarly, "lists the assignment still")
 	s.wantHolds(t, g, false)
 	for try := 0; err != nil; try++ {
