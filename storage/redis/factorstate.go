@@ -53,11 +53,23 @@ type factorStates struct {
 
 func newFactorStates(known map[access.PersonID]Known) *factorStates {
 	f := &factorStates{known: map[string]Known{}, seed: maphash.MakeSeed()}
-	for p, k := range known {
-		f.known[factorName(p)] = k
-	}
+	f.learn(known)
 	return f
 }
+
+// learn knows what somebody else tells of factors, where it is newer than what is known.
+func (f *factorStates) learn(known map[access.PersonID]Known) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p, k := range known {
+		if name := factorName(p); k.Version > f.known[name].Version {
+			f.known[name] = k
+		}
+	}
+}
+
+// KnowFactors has the store know what Config.Factors would have told it, where that became known later.
+func (s *Store) KnowFactors(known map[access.PersonID]Known) { s.factors.learn(known) }
 
 func (f *factorStates) turn(key string) *sync.Mutex {
 	return &f.turns[maphash.String(f.seed, key)%uint64(len(f.turns))]
