@@ -154,12 +154,10 @@ func (b *Bot) act(ctx context.Context, who Who, p access.Person, c command) (Ans
 		return answer, err
 	}
 	// Approve and deny are never done from a typed line: the buttons show what is being decided.
-	r, err := b.cfg.Service.Request(ctx, p.ID, c.id)
+	card, may, err := b.detailed(ctx, p, c.id)
 	if err != nil {
 		return Answer{}, err
 	}
-	may := b.cfg.Service.Allowed(ctx, p.ID, r)
-	card := b.look(ctx, r).detailsCard(may)
 	if may.Decide {
 		card.Parts = append([]Part{Text{Spans: say("Decide with the buttons, which show what is decided.")}}, card.Parts...)
 	}
@@ -240,11 +238,21 @@ func (v view) already() []Span {
 }
 
 func (b *Bot) details(ctx context.Context, p access.Person, id access.RequestID) (Answer, error) {
-	r, err := b.cfg.Service.Request(ctx, p.ID, id)
+	card, _, err := b.detailed(ctx, p, id)
 	if err != nil {
 		return Answer{}, err
 	}
-	return Answer{Card: ptr(b.look(ctx, r).detailsCard(b.cfg.Service.Allowed(ctx, p.ID, r)))}, nil
+	return Answer{Card: &card}, nil
+}
+
+// detailed is all that a person may see of a request, with what they may do to it.
+func (b *Bot) detailed(ctx context.Context, p access.Person, id access.RequestID) (Card, workflows.May, error) {
+	r, err := b.cfg.Service.Request(ctx, p.ID, id)
+	if err != nil {
+		return Card{}, workflows.May{}, err
+	}
+	may := b.cfg.Service.Allowed(ctx, p.ID, r)
+	return b.look(ctx, r).detailsCard(may), may, nil
 }
 
 // View is the message of a request as one person sees it; nil where they may not see it. The excuse is for where that could
