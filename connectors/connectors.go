@@ -42,6 +42,9 @@ type Holder struct {
 	Person  access.PersonID  // where the target knows it
 	Grant   access.RequestID // the grant that gave it, where the target keeps it
 	Ours    bool             // given by Elevate
+	// Ref is what the receipt of an activation would say now of what is ours, where that is built of names that never
+	// change: whoever is renamed meanwhile is known by it, and nobody else has it. Empty: the target has no such names.
+	Ref string
 	// How says in a few words how the access comes about, where the target tells: by a group, inherited from above.
 	How string
 	// Eligible is somebody who does not hold the role, and may take it at the target, past Elevate. Sweeps pass over them.

@@ -149,6 +149,10 @@ func renamesAreFollowed(t *testing.T, d *domain) {
 	d.Change(t, `CN=Bo\, née \"Other\",CN=Users,`+sambatest.Base, func(m *ldap.ModifyRequest) { m.Replace("sAMAccountName", []string{"renamed"}) })
 	d.Move(t, group.DN, "Renamed group")
 	renamed := d.Find(t, "CN=Renamed group,CN=Users,"+sambatest.Base)
+	holders, err := c.Holders(t.Context(), r)
+	if want := (connectors.Holder{Account: "renamed", Ours: true, Ref: receipt.Ref}); err != nil || len(holders) != 1 || holders[0] != want {
+		t.Errorf("Holders: %+v, %v; want %+v", holders, err, want)
+	}
 	deactivate(t, c, g, receipt, access.Removed)
 	d.wantHolds(t, d.Find(t, `CN=Bo\, née \"Other\",CN=Users,`+sambatest.Base), renamed, false)
 	if left := d.Values(t, renamed.DN, "nonSecurityMember"); len(left) > 0 {
@@ -290,7 +294,7 @@ func nameless(t *testing.T, d *domain) {
 		m.Add("nonSecurityMember", []string{machine.DN})
 	})
 	holders, err := c.Holders(t.Context(), r)
-	if err != nil || len(holders) != 1 || holders[0] != (connectors.Holder{Account: machine.DN, Ours: true}) {
+	if err != nil || len(holders) != 1 || holders[0] != (connectors.Holder{Account: machine.DN, Ours: true, Ref: holders[0].Ref}) {
 		t.Fatalf("Holders: %+v, %v", holders, err)
 	}
 	deactivate(t, c, d.grant(person(holders[0].Account), r), access.Receipt{}, access.Removed) // as the sweep does

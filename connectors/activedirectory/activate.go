@@ -50,7 +50,7 @@ func (c *Connector) Activate(ctx context.Context, g access.Grant) (access.Receip
 
 // give looks, writes membership and mark in one operation, and looks again.
 func (s *session) give(g group, a account, end time.Time) (access.Receipt, error) {
-	receipt := access.Receipt{Ref: refs{domain: s.domain, group: g.id, account: a.id, groupSID: g.sid}.String()}
+	receipt := access.Receipt{Ref: s.ref(g, a.id)}
 	h, err := s.look(g, a)
 	if err != nil {
 		return receipt, err

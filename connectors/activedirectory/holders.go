@@ -90,9 +90,14 @@ func (s *session) holdersOf(g group, itself bool, nested map[guid]bool, seen map
 	}
 	for _, m := range members {
 		ours := slices.ContainsFunc(marks, func(l link) bool { return l.id == m.id })
-		if !nested[m.id] && (itself || !ours) {
-			seen[connectors.Holder{Account: orElse(names[m.id], m.dn), Ours: ours}] = true
+		if nested[m.id] || !itself && ours {
+			continue
 		}
+		h := connectors.Holder{Account: orElse(names[m.id], m.dn), Ours: ours}
+		if ours {
+			h.Ref = s.ref(g, m.id)
+		}
+		seen[h] = true
 	}
 	return nil
 }

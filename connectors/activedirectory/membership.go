@@ -190,6 +190,10 @@ type refs struct {
 	groupSID               sid
 }
 
+func (s *session) ref(g group, account guid) string {
+	return refs{domain: s.domain, group: g.id, account: account, groupSID: g.sid}.String()
+}
+
 func (r refs) String() string {
 	return fmt.Sprintf("%s/%s/%s/%s", r.domain, r.group, r.account, r.groupSID)
 }

@@ -1,22 +1,20 @@
 package azure_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"elevate/connectors/azure"
 	"elevate/connectors/azure/armfake"
+	"elevate/connectors/connectortest"
 	"elevate/workflows/access"
 )
 
@@ -142,25 +140,11 @@ func TestCertificatesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		key, public any
-		good        bool
-	}{"RSA": {rsaKey, &rsaKey.PublicKey, true}, "elliptic": {ecKey, &ecKey.PublicKey, false}} {
-		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-		cert, err := x509.CreateCertificate(rand.Reader, template, template, test.public, test.key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := x509.MarshalPKCS8PrivateKey(test.key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "app.pem")
-		text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		key  crypto.Signer
+		good bool
+	}{"RSA": {rsaKey, true}, "elliptic": {ecKey, false}} {
 		cfg := config(t, s)
-		cfg.ClientSecret, cfg.CertificateFile = access.Secret{}, file
+		cfg.ClientSecret, cfg.CertificateFile = access.Secret{}, connectortest.Certificate(t, test.key)
 		if _, err := azure.New(cfg); (err == nil) != test.good {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -125,6 +125,15 @@ var breakages = []struct {
 	}},
 	{"claims standing access for itself", "Holders marks what is ours", markAll(true)},
 	{"does not know its own", "Holders marks what is ours", markAll(false)},
+	{"gives references that no receipt has", "Holders marks what is ours", func(b *broken) {
+		b.holders = func(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
+			holders, err := b.Connector.Holders(ctx, role)
+			for i := range holders {
+				holders[i].Ref = holders[i].Account
+			}
+			return holders, err
+		}
+	}},
 	{"ignores its context", "a cancelled call does nothing", func(b *broken) {
 		b.activate = func(ctx context.Context, g access.Grant) (access.Receipt, error) {
 			return b.Connector.Activate(context.WithoutCancel(ctx), g)

@@ -146,6 +146,7 @@ func holdersMarksOurs(s *suite) {
 	g, receipt := s.give(c, given, r)
 	s.give(c, other, s.Role(s.T))
 	s.wantMark(c, r, given, "ours")
+	s.wantRef(c, r, given, receipt)
 	s.wantMark(c, r, standing, "standing")
 	s.wantMark(c, r, other, "absent")
 	s.end(c, g, receipt, access.Removed)
@@ -153,18 +154,27 @@ func holdersMarksOurs(s *suite) {
 	s.wantMark(c, r, standing, "standing")
 }
 
-// wantMark checks what Holders says of a person: ours, standing or absent.
-func (s *suite) wantMark(c connectors.Connector, r access.Role, p access.Person, want string) {
+// holds lists what Holders says of a person.
+func (s *suite) holds(c connectors.Connector, r access.Role, p access.Person) []connectors.Holder {
 	s.Helper()
 	holders, err := c.Holders(s.ctx(), r)
 	if err != nil {
 		s.Fatalf("Holders: %v", err)
 	}
-	got := "absent"
+	var its []connectors.Holder
 	for _, h := range holders {
-		if h.Account != p.Account(r.Connector) && h.Person != p.ID {
-			continue
+		if h.Account == p.Account(r.Connector) || h.Person == p.ID {
+			its = append(its, h)
 		}
+	}
+	return its
+}
+
+// wantMark checks what Holders says of a person: ours, standing or absent.
+func (s *suite) wantMark(c connectors.Connector, r access.Role, p access.Person, want string) {
+	s.Helper()
+	got := "absent"
+	for _, h := range s.holds(c, r, p) {
 		if h.Grant != "" && !h.Ours {
 			s.Errorf("Holders gives a grant for what is not ours: %+v", h)
 		}
@@ -175,5 +185,15 @@ func (s *suite) wantMark(c connectors.Connector, r access.Role, p access.Person,
 	}
 	if got != want {
 		s.Errorf("Holders says of %q: %s, want %s", p.Account(r.Connector), got, want)
+	}
+}
+
+// wantRef checks that where Holders has a reference for a person, it is the receipt's, by which sweeps know them again.
+func (s *suite) wantRef(c connectors.Connector, r access.Role, p access.Person, receipt access.Receipt) {
+	s.Helper()
+	for _, h := range s.holds(c, r, p) {
+		if h.Ours && h.Ref != "" && h.Ref != receipt.Ref {
+			s.Errorf("Holders has reference %q, and the receipt says %q", h.Ref, receipt.Ref)
+		}
 	}
 }

@@ -3,18 +3,13 @@ package entra_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"elevate/connectors"
+	"elevate/connectors/connectortest"
 	"elevate/connectors/entra"
 	"elevate/connectors/entra/graphfake"
 	"elevate/workflows/access"
@@ -76,20 +71,7 @@ func TestACertificateSignsIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "elevate"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "app.pem")
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := connectortest.Certificate(t, key)
 	s := newSite(t, func(cfg *entra.Config) { cfg.ClientSecret, cfg.CertificateFile = access.Secret{}, file })
 	if err := s.connect(t).Check(t.Context()); err != nil {
 		t.Errorf("Check: %v", err)

@@ -46,6 +46,10 @@ func renamesAreFollowed(t *testing.T, s *server) {
 	renamedRole := roleNamed(target(role) + "_renamed")
 	s.admin(t, fmt.Sprintf("ALTER ROLE %s RENAME TO %s; ALTER ROLE %s RENAME TO %s",
 		quote(ana.Account("pg")), quote(renamed.Account("pg")), target(role), target(renamedRole)))
+	holders, err := c.Holders(t.Context(), renamedRole)
+	if want := (connectors.Holder{Account: renamed.Account("pg"), Ours: true, Ref: receipt.Ref}); err != nil || len(holders) != 1 || holders[0] != want {
+		t.Errorf("Holders: %+v, %v; want %+v", holders, err, want)
+	}
 	if removal := deactivate(t, c, g, receipt); removal.Was != access.Removed {
 		t.Errorf("the removal is %+v", removal)
 	}

@@ -197,7 +197,7 @@ func (c *Connector) Holders(ctx context.Context, role access.Role) ([]connectors
 				return err
 			}
 			rows, err := tx.Query(ctx, s.paths()+`
-SELECT DISTINCT r.rolname::text, p.ours
+SELECT DISTINCT r.rolname::text, p.ours, r.oid::int8
 FROM path p JOIN pg_roles r ON r.oid = p.member
 WHERE r.rolname <> current_user AND (p.ours AND p.direct OR NOT p.ours AND p.usable)
 ORDER BY 1, 2`, r.OID, s.me.OID)
@@ -206,7 +206,11 @@ ORDER BY 1, 2`, r.OID, s.me.OID)
 			}
 			out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (connectors.Holder, error) {
 				var h connectors.Holder
-				err := row.Scan(&h.Account, &h.Ours)
+				var account int64
+				err := row.Scan(&h.Account, &h.Ours, &account)
+				if h.Ours {
+					h.Ref = pair{role: r, account: dbRole{OID: account}, grantor: s.me.OID}.ref(s.me)
+				}
 				return h, err
 			})
 			return err
