@@ -155,8 +155,8 @@ func (b *Bot) alarmCard(ctx context.Context, n workflows.Note, body alarmBody, c
 		s.add(Text{Spans: say("The target's last answer:")})
 		s.add(Quote{clip(body.Error, 600)})
 	}
-	s.add(Text{Spans: say("Elevate goes on trying by itself, and closes them once it has read the target back. Please see that ", Mono(connector),
-		" answers; if that takes long, take the roles away at the target by hand.")})
+	s.add(Text{Spans: say("Elevate goes on trying by itself, and says so once the target was read back. Please see that ", Mono(connector),
+		" answers; if that takes long, take the access away at the target by hand.")})
 	if n := len(call); n > 0 && n <= mentionedAtFirst {
 		s.add(Text{Spans: say(listed(mentions(call), n), ": please look.")})
 	}

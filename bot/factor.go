@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elevate/workflows"
@@ -19,7 +20,7 @@ type Factors interface {
 	Begin(ctx context.Context, by access.Actor, proof access.Secret) (link access.Secret, err error)
 	Name(ctx context.Context, by access.Actor, word string) (set bool, err error)
 	Remove(ctx context.Context, by access.Actor, which string, proof access.Secret) error
-	Confirm(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) error
+	Confirm(ctx context.Context, by access.Actor, whose access.PersonID, word string, proof access.Secret) error
 	Reset(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) (gone bool, err error)
 }
 
@@ -73,16 +74,16 @@ func (b *Bot) mfa(ctx context.Context, who Who, p access.Person, text string) (A
 	case "":
 		return b.factorStatus(ctx, who, p)
 	case mfaNew:
-		return b.withCode(ctx, who, p, FormReplace, "")
+		return b.withCode(ctx, who, p, FormReplace, "", "")
 	case mfaReplace, mfaRemove:
 		which, _ := word(rest)
-		return b.withCode(ctx, who, p, FormName("mfa-"+verb), access.PersonID(simple(which)))
+		return b.withCode(ctx, who, p, FormName("mfa-"+verb), access.PersonID(simple(which)), "")
 	case mfaConfirm, mfaReset:
-		whose, _ := word(rest)
+		whose, shown := word(rest)
 		if whose = simple(whose); whose == "" {
 			return b.private("refused", "Whose? Write their id, as in ", Mono("/elevate mfa "+verb+" ana"), "."), nil
 		}
-		return b.withCode(ctx, who, p, FormName("mfa-"+verb), access.PersonID(whose))
+		return b.withCode(ctx, who, p, FormName("mfa-"+verb), access.PersonID(whose), simple(shown))
 	}
 	if _, ok := factor.Word(text); !ok {
 		return b.private("refused", "That is no word of a page, and no code is ever typed here. ", Mono("/elevate mfa"), " shows how you stand."), nil
@@ -95,7 +96,7 @@ func (b *Bot) mfa(ctx context.Context, who Who, p access.Person, text string) (A
 		return b.private("done", "Your second factor counts from now on."), nil
 	}
 	return b.private("done", "That is the word. Now an administrator has to say that it is you: they were told, and type ",
-		Mono("/elevate mfa confirm "+string(p.ID)), ". You are told when it counts."), nil
+		Mono("/elevate mfa confirm "+string(p.ID)), ". Keep the word until then: they may ask you for it. You are told when it counts."), nil
 }
 
 // factorStatus says how somebody stands, and begins where there is nothing yet.
@@ -116,7 +117,7 @@ func (b *Bot) factorStatus(ctx context.Context, who Who, p access.Person) (Answe
 		lines = append(lines, say("It waits for an administrator to say that it is yours: they type ", Mono("/elevate mfa confirm "+string(p.ID)), ". ",
 			Mono("/elevate mfa new"), " begins again."))
 	case len(lines) == 0:
-		return b.withCode(ctx, who, p, FormReplace, "")
+		return b.withCode(ctx, who, p, FormReplace, "", "")
 	}
 	c := Card{Name: "mfa", Title: "Your second factor", Summary: plainly(lines[0], b.cfg.Location)}
 	for _, line := range lines {
@@ -171,18 +172,20 @@ func (b *Bot) factorCommands(p access.PersonID, s factor.Status) []Part {
 	}
 }
 
-// withCode does what a form of /elevate mfa does, where it takes no code, or else opens the form.
-func (b *Bot) withCode(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID) (Answer, error) {
-	answer, err := b.changeFactor(ctx, who, p, form, whose, access.Secret{})
-	answer, err = b.orKey(ctx, who, p, Submission{Form: form, Values: map[string]string{"for": string(whose)}}, answer, err)
+// withCode does what a form of /elevate mfa does, where it takes no code, or else opens the form. shown is the word of a page,
+// where an administrator typed one.
+func (b *Bot) withCode(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID, shown string) (Answer, error) {
+	answer, err := b.changeFactor(ctx, who, p, form, whose, shown, access.Secret{})
+	answer, err = b.orKey(ctx, who, p, Submission{Form: form, Values: map[string]string{"for": string(whose), "word": shown}}, answer, err)
 	if !access.AsksProof(err) {
 		return answer, err
 	}
-	return opened(factorForm(form, whose, b.name(ctx, whose))), nil
+	return opened(factorForm(form, whose, b.name(ctx, whose), shown)), nil
 }
 
-// factorForm is a form of /elevate mfa that takes a code; whose is a person, and name what they are called.
-func factorForm(form FormName, whose access.PersonID, name string) Form {
+// factorForm is a form of /elevate mfa that takes a code; whose is a person, name what they are called, and shown the word
+// of their page.
+func factorForm(form FormName, whose access.PersonID, name, shown string) Form {
 	f := Form{Name: form, Inputs: []Input{codeInput()}}
 	subject := Input{Name: "for", Kind: Line, Label: "Whose", Text: clip(string(whose), 127), MinLength: 1, MaxLength: 127, Hint: "The id of the person."}
 	switch form {
@@ -194,7 +197,10 @@ func factorForm(form FormName, whose access.PersonID, name string) Form {
 		f.Intro = []Part{Text{Spans: say("Without one, you cannot do what asks for it.")}}
 	case FormConfirm:
 		f.Title, f.Submit, f.Inputs = "Confirm second factor", "Confirm", []Input{subject, codeInput()}
-		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(name), " first, face to face or on a call: whoever took over their chat account could have set this up. You prove that it is theirs with a code of your own.")}}
+		if shown != "" {
+			f.Inputs = slices.Insert(f.Inputs, 1, Input{Name: "word", Kind: Line, Label: "Word of their page", Text: clip(shown, 40), MinLength: 1, MaxLength: 40, Hint: "As they told you."})
+		}
+		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(name), " first, face to face or on a call: whoever took over their chat account could have set this up. Confirm only what they told you themselves. The code is your own: it proves that it is you who confirms.")}}
 	case FormReset:
 		f.Title, f.Submit, f.Inputs = "Reset second factor", "Reset", []Input{subject, codeInput()}
 		f.Intro = []Part{Text{Spans: say("Speak to ", Strong(name), " first, face to face or on a call. Their second factor is taken away when two administrators have asked for it within an hour.")}}
@@ -203,11 +209,12 @@ func factorForm(form FormName, whose access.PersonID, name string) Form {
 }
 
 func (b *Bot) submitFactor(ctx context.Context, who Who, p access.Person, s Submission) (Answer, error) {
-	return b.changeFactor(ctx, who, p, s.Form, access.PersonID(simple(s.Values["for"])), s.Code)
+	return b.changeFactor(ctx, who, p, s.Form, access.PersonID(simple(s.Values["for"])), s.Values["word"], s.Code)
 }
 
-// changeFactor does what a form of /elevate mfa says; whose is a person, or which of one's own factors.
-func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID, code access.Secret) (Answer, error) {
+// changeFactor does what a form of /elevate mfa says; whose is a person, or which of one's own factors, and shown the
+// word of that person's page.
+func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form FormName, whose access.PersonID, shown string, code access.Secret) (Answer, error) {
 	if b.cfg.Factors == nil {
 		return Answer{}, errors.New("a form about second factors, and there are none here")
 	}
@@ -225,7 +232,7 @@ func (b *Bot) changeFactor(ctx context.Context, who Who, p access.Person, form F
 		}
 		return b.private("done", "That second factor is gone. ", Mono("/elevate mfa"), " shows what you have, or sets up another."), nil
 	case FormConfirm:
-		if err := b.cfg.Factors.Confirm(ctx, by, whose, code); err != nil {
+		if err := b.cfg.Factors.Confirm(ctx, by, whose, shown, code); err != nil {
 			return Answer{}, err
 		}
 		return b.private("done", "The second factor of ", Strong(b.name(ctx, whose)), " counts from now on. They are told."), nil
@@ -264,7 +271,7 @@ func (b *Bot) codeAgain(ctx context.Context, who Who, p access.Person, s Submiss
 	if s.Form == FormApprove {
 		answer, err = b.approve(ctx, who, p, s.Request, true)
 	} else {
-		answer, err = b.withCode(ctx, who, p, s.Form, access.PersonID(simple(s.Values["for"])))
+		answer, err = b.withCode(ctx, who, p, s.Form, access.PersonID(simple(s.Values["for"])), s.Values["word"])
 	}
 	if err != nil {
 		return b.refused(ctx, who, p, s.Request, err, string(s.Form))

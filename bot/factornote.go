@@ -46,6 +46,12 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 	case factor.EventKeyCloned:
 		return b.factorCard("Your security key is switched off", "🚨 ", Strong("It counted backwards"), ", as a copy of it would, when it was used for you", via(n.By),
 			". Nothing was done by that. Tell an administrator now. Another key of yours can remove it; without one, two administrators reset what you have: each types ", Mono("/elevate mfa reset "+string(n.Person)), "."), true
+	case factor.EventNamed:
+		if n.Again {
+			return b.factorCard("Another second factor waits for you", "🚨 ", Strong("Another second factor"), " was set up for you", via(n.By), ", in the place of one that waited for an administrator already. ",
+				"If that was you, they ask you for the word that your page showed. "+notYours), true
+		}
+		return b.factorCard("A second factor waits for an administrator", "A second factor was set up for you", via(n.By), ". It counts when an administrator has spoken to you. "+notYours), true
 	case factor.EventSet:
 		if n.Key != "" {
 			return b.factorCard("Your security key counts", "A security key was set up for you, and counts from now on. "+notYours), true
@@ -69,6 +75,10 @@ func (b *Bot) ownFactorCard(ctx context.Context, n factor.Notice) (Card, bool) {
 		}
 		return b.factorCard("Somebody changed your second factor", "🚨 It was ", Strong("changed in Elevate's store"), ", and not by Elevate. What was there before counts. The administrators are told."), true
 	case factor.EventReset:
+		if n.By.Via == factor.CommandLine {
+			return b.factorCard("Your second factor was reset", "It was taken away on the command line, where Elevate runs. Set up another with ", Mono("/elevate mfa"), ". ",
+				"If you did not ask for that, tell an administrator now."), true
+		}
 		return b.factorCard("Your second factor was reset", "Two administrators took it away; ", by, " was the second. Set up another with ", Mono("/elevate mfa"), ". "+notYours), true
 	}
 	return Card{}, false
@@ -88,6 +98,10 @@ func (b *Bot) otherFactorCard(ctx context.Context, n factor.Notice) (Card, bool)
 		return b.factorCard("A security key is switched off", "🚨 ", Strong("It counted backwards"), ", as a copy of it would, when it was used for ", whose, via(n.By),
 			". Nothing was done by that. Speak to them: somebody may have a copy of their key."), true
 	case factor.EventNamed:
+		if n.Again {
+			return b.factorCard("Another second factor waits for you", "🚨 ", whose, " has set up ", Strong("another second factor"), ", in the place of the one that you were told of. Somebody in their chat account could have done that. ",
+				"Speak to them again, face to face or on a call, and ask for the word that their page showed; then type ", Mono("/elevate mfa confirm "+string(n.Person)+" WORD"), "."), true
+		}
 		return b.factorCard("A second factor waits for you", whose, " has set up a second factor. Speak to them, face to face or on a call; then type ",
 			Mono("/elevate mfa confirm "+string(n.Person)), ". It counts when one administrator has done so."), true
 	case factor.EventAsked:
@@ -109,6 +123,10 @@ func (b *Bot) otherFactorCard(ctx context.Context, n factor.Notice) (Card, bool)
 		return b.factorCard("Second factors are gone", "🚨 The store has ", Strong("lost second factors"), " that nobody took away. Find out what became of Redis. Whoever had one is told when they need it, and sets up another with ",
 			Mono("/elevate mfa"), "; speak to them, and confirm it."), true
 	case factor.EventReset:
+		if n.By.Via == factor.CommandLine {
+			return b.factorCard("A second factor was reset", "That of ", whose, " is gone: it was taken away on the command line, where Elevate runs. ", Strong("Does none of you know of it?"),
+				" Then find out who can get at the machine and Elevate's keys."), true
+		}
 		return b.factorCard("A second factor was reset", "That of ", whose, " is gone; ", by, " asked as the second administrator."), true
 	}
 	return Card{}, false

@@ -239,7 +239,7 @@ func Bare(s Submission) *Form {
 		f := approveForm(s.Request)
 		return &f
 	}
-	f := factorForm(s.Form, access.PersonID(simple(s.Values["for"])), simple(s.Values["for"]))
+	f := factorForm(s.Form, access.PersonID(simple(s.Values["for"])), simple(s.Values["for"]), s.Values["word"])
 	return &f
 }
 

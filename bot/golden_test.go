@@ -115,7 +115,7 @@ func formText(f *Form) string {
 	}
 	for _, in := range f.Inputs {
 		out += fmt.Sprintf("? %s (%s, %s) min %d max %d optional %t refresh %t\n  %s\n", in.Label, in.Name,
-			[]string{"line", "area", "choice", "search"}[in.Kind], in.MinLength, in.MaxLength, in.Optional, in.Refresh, in.Hint)
+			[]string{"line", "area", "choice", "search", "code"}[in.Kind], in.MinLength, in.MaxLength, in.Optional, in.Refresh, in.Hint)
 		for _, o := range in.Options {
 			mark := " "
 			if in.Initial != nil && *in.Initial == o {
@@ -327,6 +327,7 @@ func TestForms(t *testing.T) {
 	d.offers[0].HeldBesides = noon.Add(-4 * time.Minute)
 	golden(t, "form_request_held", formText(b.Command(t.Context(), ana, "prod-db-admin 90m INC-4711").Form))
 	golden(t, "form_extend", formText(b.Click(t.Context(), ana, Click{Action: ActExtend, Request: "07kq4-m2xp9"}).Form))
+	golden(t, "form_mfa_confirm", formText(new(factorForm(FormConfirm, "ana", "Ana Lima", ""))))
 	d.records[0] = request()
 	golden(t, "form_deny", formText(b.Click(t.Context(), bob, Click{Action: ActDeny, Request: "07kq4-m2xp9"}).Form))
 }

@@ -97,6 +97,52 @@ func TestWhoseEnrolmentWasChangedIsToldToBeginAnew(t *testing.T) {
 	}
 }
 
+// TestEverybodyHearsThatAnotherFactorWaits: whoever has somebody's chat alone sets up none unnoticed.
+func TestEverybodyHearsThatAnotherFactorWaits(t *testing.T) {
+	t.Parallel()
+	b := newDesk().bot(t)
+	n := factor.Notice{Event: factor.EventNamed, Person: "ana", By: access.Actor{Person: "ana", Via: "slack"}, Waits: true}
+	if own, ok := b.ownFactorCard(t.Context(), n); !ok || !strings.Contains(own.Summary, notYours) || strings.Contains(own.Summary, "Another") {
+		t.Errorf("of the first: %q", own.Summary)
+	}
+	n.Again = true
+	if own, ok := b.ownFactorCard(t.Context(), n); !ok || !strings.Contains(own.Summary, "Another second factor") || !strings.Contains(own.Summary, notYours) {
+		t.Errorf("of another: %q", own.Summary)
+	}
+	other, ok := b.otherFactorCard(t.Context(), n)
+	if !ok || !strings.Contains(other.Summary, "in the place of the one that you were told of") || !strings.Contains(other.Summary, "/elevate mfa confirm ana WORD") {
+		t.Errorf("administrators are told %q", other.Summary)
+	}
+}
+
+// TestAFormToConfirmKeepsTheWordThatWasTyped, also where it has to be shown again.
+func TestAFormToConfirmKeepsTheWordThatWasTyped(t *testing.T) {
+	t.Parallel()
+	again := Bare(Submission{Form: FormConfirm, Values: map[string]string{"for": "ana", "word": "abc-def"}})
+	for _, f := range []Form{factorForm(FormConfirm, "ana", "Ana", "abc-def"), *again} {
+		if len(f.Inputs) != 3 || f.Inputs[1].Name != "word" || f.Inputs[1].Text != "abc-def" {
+			t.Errorf("%+v", f.Inputs)
+		}
+	}
+	if f := factorForm(FormConfirm, "ana", "Ana", ""); len(f.Inputs) != 2 {
+		t.Errorf("without a word: %+v", f.Inputs)
+	}
+}
+
+// TestAResetOnTheCommandLineIsToldAsOne, and not as that of two administrators.
+func TestAResetOnTheCommandLineIsToldAsOne(t *testing.T) {
+	t.Parallel()
+	b := newDesk().bot(t)
+	n := factor.Notice{Event: factor.EventReset, Person: "ana", By: access.Actor{Person: access.System, Via: factor.CommandLine, Account: "root"}}
+	own, toldOwn := b.ownFactorCard(t.Context(), n)
+	other, toldOther := b.otherFactorCard(t.Context(), n)
+	for _, told := range []string{own.Summary, other.Summary} {
+		if !toldOwn || !toldOther || !strings.Contains(told, "on the command line") || strings.Contains(told, "dministrators took") || strings.Contains(told, "second administrator") {
+			t.Errorf("told %q", told)
+		}
+	}
+}
+
 func TestNotesThatWereOvertakenSayNothing(t *testing.T) {
 	t.Parallel()
 	b := newDesk().bot(t)

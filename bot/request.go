@@ -211,7 +211,7 @@ func (v view) endButton() Button {
 		Speak: clip("End "+v.role()+" for "+v.called(v.Person)+" now", maxSpeak),
 		Confirm: &Confirm{
 			Title: "End this access now?",
-			Text:  fmt.Sprintf("%s loses %s at once. It would have ended %s.", clip(v.called(v.Person), 80), clip(v.role(), 120), v.plainly(say(When(v.EndsAt, DateTime)))),
+			Text:  fmt.Sprintf("%s loses %s at once. Otherwise it ends by itself when its time is over.", clip(v.called(v.Person), 80), clip(v.role(), 120)),
 			Yes:   "End access", No: "Go back",
 		},
 	}

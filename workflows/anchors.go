@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
 	"sync"
 	"time"
 
@@ -13,8 +12,9 @@ import (
 	"elevate/workflows/audit"
 )
 
-// keptAnchors is how long a request that is over stays known: longer than anything that it gave could still be of use.
-const keptAnchors = 7 * 24 * time.Hour
+// keptAnchors is how long a request that is over stays known: longer than an older record of it could still be of use. It may
+// have been for a start a month ahead, and for a month.
+const keptAnchors = farthestStart + 30*24*time.Hour + 7*24*time.Hour
 
 // Anchors are the newest versions of requests that this replica knows of: of what it wrote, what it read, and what the
 // audit log tells. A good mark says that Elevate wrote a record, and not that it wrote nothing since; a record that is
@@ -22,119 +22,79 @@ const keptAnchors = 7 * 24 * time.Hour
 type Anchors struct {
 	now    func() time.Time
 	mu     sync.Mutex
-	newest map[access.RequestID]anchor
-	unread error // why not all of the audit log could be read; nil: all was
+	newest byID[anchor]
 }
 
+// anchor is small, because there may be millions.
 type anchor struct {
-	version int64
-	over    int64 // since when, Unix s; zero: it is not
+	version uint32 // a request that moved every second would take a hundred years to more
+	over    uint32 // since when, Unix s (until 2106); zero: it is not
+}
+
+func anchorOf(version int64, s access.State, at time.Time) anchor {
+	n := anchor{version: uint32(min(version, math.MaxUint32))}
+	if s.Terminal() {
+		n.over = uint32(at.Unix())
+	}
+	return n
 }
 
 // NewAnchors makes Anchors that know nothing. The clock is asked when a request was over.
 func NewAnchors(now func() time.Time) *Anchors {
-	return &Anchors{now: now, newest: map[access.RequestID]anchor{}}
+	return &Anchors{now: now, newest: newByID[anchor]()}
 }
 
-// Read has the anchors know what the audit log in a folder tells of requests, from the files that were written to lately.
-// A folder that has not been made yet tells nothing. What can be read is known also where the rest cannot; until a later
-// Read succeeds, an Anchored store then takes nothing but what ends access, or a request.
-func (a *Anchors) Read(dir string) error {
-	err := a.read(dir)
-	if err != nil {
-		err = fmt.Errorf("read the newest versions of requests: %w", err)
-	}
-	a.mu.Lock()
-	a.unread = err
-	a.mu.Unlock()
-	a.prune()
-	return err
-}
-
-func (a *Anchors) read(dir string) error {
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	var problems []error
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil || filepath.Ext(f.Name()) != ".jsonl" || a.now().Sub(info.ModTime()) >= keptAnchors {
-			continue
-		}
-		// One by one, so that one that cannot be read hides no other; the order does not matter.
-		_, err = audit.Replay([]string{filepath.Join(dir, f.Name())}, audit.Head{}, func(e audit.Entry) error {
-			a.note(e.Request, e.Version, e.To, e.At)
-			return nil
-		})
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// unknown tells why it is not known what the newest versions of requests are, or nil.
-func (a *Anchors) unknown() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.unread
+// Lesson has the anchors know what the audit log tells of requests, from the files that were written to lately.
+func (a *Anchors) Lesson() audit.Lesson {
+	return audit.Lesson{Since: a.now().Add(-keptAnchors), Entry: func(e audit.Entry) { a.note(e.Request, e.Version, e.To, e.At) }}
 }
 
 // note knows a version, unless a later one is known: false.
 func (a *Anchors) note(id access.RequestID, version int64, s access.State, at time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	have := a.newest[id]
-	if version < have.version {
-		return false
+	have := int64(a.newest.get(id).version)
+	if version > have {
+		a.newest.put(id, anchorOf(version, s, at))
 	}
-	if version > have.version {
-		n := anchor{version: version}
-		if s.Terminal() {
-			n.over = at.Unix()
-		}
-		a.newest[id] = n
-	}
-	return true
+	return version >= have
 }
 
 // set has a request's anchor be what the store says now, whatever was known before.
 func (a *Anchors) set(r *access.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.newest, r.ID)
-	n := anchor{version: r.Version}
-	if r.State.Terminal() {
-		n.over = a.now().Unix()
-	}
-	a.newest[r.ID] = n
+	a.newest.put(r.ID, anchorOf(r.Version, r.State, a.now()))
 }
 
-// forget has a request be what the store says next.
-func (a *Anchors) forget(id access.RequestID) {
+// bury has a request be over, in the version that is known: no older one is believed.
+func (a *Anchors) bury(id access.RequestID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.newest, id)
+	n := a.newest.get(id)
+	n.over = uint32(a.now().Unix())
+	a.newest.put(id, n)
 }
 
 // of is the anchor of a request; the zero one where nothing is known.
 func (a *Anchors) of(id access.RequestID) anchor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.newest[id]
+	return a.newest.get(id)
 }
 
-// live lists the requests that are not over as far as is known.
-func (a *Anchors) live() []access.RequestID {
+// lives tells whether a request is known, and not to be over.
+func (a *Anchors) lives(id access.RequestID) bool {
+	n := a.of(id)
+	return n.version > 0 && n.over == 0
+}
+
+// live are the requests that are not over as far as is known, with their versions.
+func (a *Anchors) live() byID[anchor] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var ids []access.RequestID
-	for id, n := range a.newest {
-		if n.over == 0 {
-			ids = append(ids, id)
-		}
-	}
+	ids := a.newest.clone()
+	ids.dropIf(func(n anchor) bool { return n.over != 0 })
 	return ids
 }
 
@@ -166,26 +126,24 @@ func (a *Anchors) current(ctx context.Context, store Requests, r *access.Record)
 
 // prune forgets what has long been over.
 func (a *Anchors) prune() {
-	before := a.now().Add(-keptAnchors).Unix()
+	before := uint32(a.now().Add(-keptAnchors).Unix())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id, n := range a.newest {
-		if n.over != 0 && n.over < before {
-			delete(a.newest, id)
-		}
-	}
+	a.newest.dropIf(func(n anchor) bool { return n.over != 0 && n.over < before })
 }
 
 // Anchored gives a store that believes no record older than its anchor, and tells doubt of each. Where one record was
 // asked for, or who shares a right, the error is ErrForged (wrapped); lists go on without it, and so do claims. Nothing is
-// held back for longer than it takes to put a record right: access must end.
-func Anchored(store Store, a *Anchors, doubt func(access.RequestID)) Store {
-	return &anchored{Store: store, anchors: a, doubt: doubt, since: map[access.RequestID]time.Time{}}
+// held back for longer than it takes to put a record right: access must end. While unknown tells why the anchors may not
+// be the newest, the store takes nothing but what ends access, or a request.
+func Anchored(store Store, a *Anchors, unknown func() error, doubt func(access.RequestID)) Store {
+	return &anchored{Store: store, anchors: a, unknown: unknown, doubt: doubt, since: map[access.RequestID]time.Time{}}
 }
 
 type anchored struct {
 	Store
 	anchors *Anchors
+	unknown func() error
 	doubt   func(access.RequestID)
 
 	mu    sync.Mutex
@@ -273,7 +231,7 @@ func (s *anchored) Sharing(ctx context.Context, right string) ([]*access.Record,
 // does not wait for that any longer than longestDoubt. While the newest versions are not known, nothing else is worked.
 func (s *anchored) Claim(ctx context.Context, l Lane, limit int, lease time.Duration) ([]Claim, time.Time, error) {
 	claims, next, err := s.Store.Claim(ctx, l, limit, lease)
-	blind := s.anchors.unknown() != nil
+	blind := s.unknown() != nil
 	kept := claims[:0]
 	for _, c := range claims {
 		now, unread := s.believed(ctx, c.Record)
@@ -289,13 +247,23 @@ func (s *anchored) Claim(ctx context.Context, l Lane, limit int, lease time.Dura
 // that somebody has put back would otherwise move on, until it is newer than its anchor.
 func (s *anchored) Take(ctx context.Context, t Transition) error {
 	begins, ends := t.From == access.None, t.Record.State.Terminal() || t.Record.State == access.Deactivating
-	if err := s.anchors.unknown(); err != nil && !begins && !ends {
-		return &access.Refusal{Kind: access.ErrUnavailable, Code: "audit_unreadable", Err: err,
-			Text: "Elevate cannot read its audit log, so it cannot tell whether this request is what it was, and nothing was done. Please tell whoever looks after Elevate. It can be denied, cancelled or ended."}
+	if err := s.unknown(); err != nil && !begins && !ends {
+		return NotKnown(err, "whether this request is what it was", "It can be denied, cancelled or ended.")
 	}
 	err := s.Store.Take(ctx, t)
 	if err == nil {
 		s.anchors.note(t.Record.ID, t.Record.Version, t.Record.State, s.anchors.now())
 	}
 	return err
+}
+
+// NotKnown refuses what rests on something that only the audit log could tell, which err says why it does not. The text
+// names what that is, and ends with what is left to do.
+func NotKnown(err error, what, rest string) *access.Refusal {
+	r := &access.Refusal{Kind: access.ErrUnavailable, Code: "audit_unreadable", Err: err, Text: "Elevate cannot read its audit log, so it cannot tell " +
+		what + ", and nothing was done. Please tell whoever looks after Elevate. " + rest}
+	if errors.Is(err, audit.ErrReading) {
+		r.Code, r.Text = "audit_reading", "Elevate has just started and is still reading its audit log; try again in a moment. Nothing was done. "+rest
+	}
+	return r
 }

@@ -113,21 +113,15 @@ func (b *Bundle) Check(context.Context) error { return nil }
 // Holders lists whose bundles are active.
 func (b *Bundle) Holders(ctx context.Context, role access.Role) ([]connectors.Holder, error) {
 	var holders []connectors.Holder
-	for q := (Query{Open: true, States: []access.State{access.Active}, Limit: 1000}); ; {
-		page, next, err := b.s.cfg.Store.List(ctx, q)
-		if err != nil {
-			return nil, &connectors.Error{Kind: connectors.Unavailable, Op: "list bundles", Err: err}
+	err := b.s.each(ctx, Query{Open: true, States: []access.State{access.Active}}, func(r *access.Record) {
+		if samePlace(r.Role, role) {
+			holders = append(holders, connectors.Holder{Account: r.Account, Person: r.Person, Grant: r.ID, Ours: true})
 		}
-		for _, r := range page {
-			if r.Role.Connector == role.Connector && targetKey(r.Role) == targetKey(role) {
-				holders = append(holders, connectors.Holder{Account: r.Account, Person: r.Person, Grant: r.ID, Ours: true})
-			}
-		}
-		if next == "" {
-			return holders, nil
-		}
-		q.Cursor = next
+	})
+	if err != nil {
+		return nil, &connectors.Error{Kind: connectors.Unavailable, Op: "list bundles", Err: err}
 	}
+	return holders, nil
 }
 
 // Activate begins the parts that have not begun, and moves the ends of those that end too early. It does not wait for

@@ -12,42 +12,23 @@ import (
 // listedWithin is how long a target may take to list what it was told to give.
 const listedWithin = 30 * time.Second
 
-// sweepPage is how many grants are read at once.
-const sweepPage = 500
-
 // missing finds live grants that their targets do not list. They are reported and not repaired: an administrator who took
 // the access away by hand is not overruled. The grant ends as it would. With a role, it looks at grants of that one alone.
 func (w *Sweeper) missing(ctx context.Context, r *round, role access.RoleID) error {
 	if len(r.asked) == 0 {
 		return nil
 	}
-	q := Query{Open: true, States: []access.State{access.Active}, Role: role, Limit: sweepPage}
-	for {
-		began := time.Now()
-		records, next, err := w.s.cfg.Store.List(ctx, q)
-		if err != nil {
-			return fmt.Errorf("list grants: %w", err)
+	q := Query{Open: true, States: []access.State{access.Active}, Role: role}
+	return w.s.browse(ctx, q, func(rec *access.Record) error {
+		switch {
+		case !w.unlisted(r, rec):
+		case r.tooFresh(rec):
+			r.fresh[targetKey(rec.Role)] = true
+		default:
+			return w.report(ctx, r, rec)
 		}
-		for _, rec := range records {
-			switch {
-			case !w.unlisted(r, rec):
-			case r.tooFresh(rec):
-				r.fresh[targetKey(rec.Role)] = true
-			default:
-				if err := w.report(ctx, r, rec); err != nil {
-					return err
-				}
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		q.Cursor = next
-		// A fifth of the time at most, so that the store stays free for the timers.
-		if err := pause(ctx, 4*time.Since(began)); err != nil {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
 func (w *Sweeper) lookForMissing(ctx context.Context, r *round, role access.RoleID) {
@@ -62,7 +43,8 @@ func (w *Sweeper) unlisted(r *round, rec *access.Record) bool {
 		return false
 	}
 	_, answered := r.asked[targetKey(rec.Role)]
-	return answered && rec.EndsAt.After(w.s.now()) && !r.held[rec.Right()]
+	listed := r.held[rec.Right()] || rec.Receipt.Ref != "" && r.held[rec.Receipt.Ref]
+	return answered && rec.EndsAt.After(w.s.now()) && !listed
 }
 
 // tooFresh tells whether a grant was given so short a time before its target was asked that it need not be listed.

@@ -134,36 +134,25 @@ func (g *Guard) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := map[access.RequestID]bool{}
-	for q := (Query{Open: true, Limit: 200}); held; {
-		began := time.Now()
-		page, next, err := g.cfg.Store.List(ctx, q)
+	missing := g.cfg.Anchors.live()
+	if held {
+		err := pages(ctx, g.cfg.Store, Query{Open: true, Limit: 200}, resting, func(r *access.Record) error {
+			missing.drop(r.ID)
+			return g.mend(ctx, r)
+		})
 		if err != nil {
-			return fmt.Errorf("list what is open: %w", err)
-		}
-		for _, r := range page {
-			seen[r.ID] = true
-			if err := g.mend(ctx, r); err != nil {
-				return err
-			}
-		}
-		if err := pause(ctx, 4*time.Since(began)); err != nil {
 			return err
 		}
-		if next == "" {
-			break
-		}
-		q.Cursor = next
 	}
-	for _, id := range g.cfg.Anchors.live() {
-		if seen[id] {
+	for id := range missing.all() {
+		if !g.cfg.Anchors.lives(id) { // it was over meanwhile
 			continue
 		}
 		began := time.Now()
 		if err := g.unlisted(ctx, id); err != nil {
 			return err
 		}
-		if err := pause(ctx, 4*time.Since(began)); err != nil {
+		if err := pause(ctx, resting*time.Since(began)); err != nil {
 			return err
 		}
 	}
@@ -240,7 +229,7 @@ func (g *Guard) settle(ctx context.Context) error {
 }
 
 // judge tells what is wrong with a record: that it is not ours, and then it is put aside, that it is older than it should
-// be, or gone; nothing where it is as it should be.
+// be, or gone; nothing where it is as it should be, with its timers, which are put right.
 func (g *Guard) judge(ctx context.Context, id access.RequestID) (what string, err error) {
 	r, err := g.cfg.Store.Get(ctx, id)
 	switch {
@@ -255,10 +244,13 @@ func (g *Guard) judge(ctx context.Context, id access.RequestID) (what string, er
 		return "", fmt.Errorf("load request %s: %w", id, err)
 	}
 	now, err := g.cfg.Anchors.current(ctx, g.cfg.Store, r)
-	if err != nil || now != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case now == nil:
+		return "version", nil
 	}
-	return "version", nil
+	return "", g.mend(ctx, now)
 }
 
 func (g *Guard) settled(id access.RequestID) {
@@ -281,10 +273,10 @@ func (g *Guard) conclude(ctx context.Context, id access.RequestID, what string) 
 	}
 	switch {
 	case now == nil:
-		g.cfg.Anchors.forget(id)
+		g.cfg.Anchors.bury(id)
 		text += "; the audit log here knows of no such request that is open, so there is none, and what it gave is taken away by the sweep"
-	case now.Version < known.version && known.over != 0 && !now.State.Terminal():
-		if now, err = g.end(ctx, now, known.version+1); err != nil {
+	case now.Version < int64(known.version) && known.over != 0 && !now.State.Terminal():
+		if now, err = g.end(ctx, now, int64(known.version)+1); err != nil {
 			return err
 		}
 		text += "; it was over, and is ended again"

@@ -40,19 +40,28 @@ func TestAnAuditLogThatCannotBeReadKeepsNothingFromEnding(t *testing.T) {
 	}
 	k := f.key("r:" + string(other.ID))
 	older := f.intruder.HGetAll(t.Context(), k).Val()
-	at := f.drainer.Head().Seq
 	if err := f.raw.Take(t.Context(), step(other, access.Notice, access.Active)); err != nil {
 		t.Fatal(err)
 	}
-	f.recorded(at + 1)
+	storagetest.Eventually(t, "it is on record", func() bool { return len(f.logged(other.ID, string(access.Notice))) == 1 })
 	unreadable := filepath.Join(f.dir, "audit-2020-01-01-000000000001.jsonl")
 	if err := os.Symlink(unreadable, unreadable); err != nil { // to itself: whoever opens it gets an error, root too
 		t.Fatal(err)
 	}
 	anchors := workflows.NewAnchors(time.Now)
-	blind := workflows.Anchored(f.raw, anchors, func(access.RequestID) {})
-	if err := anchors.Read(f.dir); err == nil || !strings.Contains(err.Error(), unreadable) {
-		t.Errorf("read: %v, want an error that names the file", err)
+	study, unread := audit.NewStudy(f.dir, []audit.Lesson{anchors.Lesson()}), audit.ErrReading
+	blind := workflows.Anchored(f.raw, anchors, func() error { return unread }, func(access.RequestID) {})
+	refuses := func(code, words string) {
+		t.Helper()
+		var no *access.Refusal
+		err := blind.Take(t.Context(), step(r, access.Notice, access.Active))
+		if !errors.As(err, &no) || no.Kind != access.ErrUnavailable || no.Code != code || !strings.Contains(no.Text, words) {
+			t.Errorf("a record that may be an older one moves on: %v", err)
+		}
+	}
+	refuses("audit_reading", "is still reading its audit log; try again in a moment")
+	if unread = study.Read(t.Context()); unread == nil || !strings.Contains(unread.Error(), unreadable) {
+		t.Errorf("read: %v, want an error that names the file", unread)
 	}
 	if err := f.intruder.HSet(t.Context(), k, older).Err(); err != nil {
 		t.Fatal(err)
@@ -60,9 +69,7 @@ func TestAnAuditLogThatCannotBeReadKeepsNothingFromEnding(t *testing.T) {
 	if _, err := blind.Get(t.Context(), other.ID); !errors.Is(err, workflows.ErrForged) {
 		t.Errorf("what the readable files tell is not known: %v", err)
 	}
-	if err := blind.Take(t.Context(), step(r, access.Notice, access.Active)); !errors.Is(err, access.ErrUnavailable) {
-		t.Errorf("a record that may be an older one moves on: %v", err)
-	}
+	refuses("audit_unreadable", "cannot read its audit log")
 	lane := f.key("due:off:db")
 	due := goredis.Z{Score: 1, Member: "end|" + string(r.ID)}
 	if err := f.intruder.ZAdd(t.Context(), lane, due).Err(); err != nil {
@@ -84,8 +91,8 @@ func TestAnAuditLogThatCannotBeReadKeepsNothingFromEnding(t *testing.T) {
 	if err := os.Remove(unreadable); err != nil {
 		t.Fatal(err)
 	}
-	if err := anchors.Read(f.dir); err != nil {
-		t.Errorf("once it can be read: %v", err)
+	if unread = study.Read(t.Context()); unread != nil {
+		t.Errorf("once it can be read: %v", unread)
 	}
 	third := f.live(3)
 	if err := blind.Take(t.Context(), step(third, access.Notice, access.Active)); err != nil {

@@ -57,7 +57,7 @@ func newFort(t *testing.T, every time.Duration) *fort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.store = workflows.Anchored(f.raw, anchors, f.guard.Doubt)
+	f.store = workflows.Anchored(f.raw, anchors, known, f.guard.Doubt)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- f.drainer.Run(ctx) }()
@@ -70,6 +70,9 @@ func newFort(t *testing.T, every time.Duration) *fort {
 	})
 	return f
 }
+
+// known says that all of the audit log was read.
+func known() error { return nil }
 
 // live is an active grant that is on record.
 func (f *fort) live(n int) *access.Record {
@@ -187,8 +190,9 @@ func TestAnOlderRecordIsReplacedByTheLogs(t *testing.T) {
 	if err != nil || len(claims) > 0 {
 		t.Fatalf("claimed %+v, %v", claims, err)
 	}
-	if _, err := f.store.Get(t.Context(), r.ID); !errors.Is(err, workflows.ErrForged) {
-		t.Fatalf("get: %v", err)
+	// The guard may have put it right by now: Claim told it.
+	if is, err := f.store.Get(t.Context(), r.ID); !errors.Is(err, workflows.ErrForged) && (err != nil || is.Version < 5) {
+		t.Fatalf("get: %+v, %v", is, err)
 	}
 	f.finds("version")
 	storagetest.Eventually(t, "it is over again", func() bool {
@@ -248,6 +252,11 @@ func TestAnchorsKnowWhatTheLogTells(t *testing.T) {
 	r := f.live(1)
 	k := f.key("r:" + string(r.ID))
 	older := f.intruder.HGetAll(t.Context(), k).Val()
+	running, starting := workflows.NewAnchors(time.Now), workflows.NewAnchors(time.Now)
+	study := audit.NewStudy(f.dir, []audit.Lesson{running.Lesson()})
+	if err := study.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	next := *r
 	next.Version, next.NoticeAt = 5, time.Time{}
 	at := f.drainer.Head().Seq
@@ -259,26 +268,25 @@ func TestAnchorsKnowWhatTheLogTells(t *testing.T) {
 	if err := f.intruder.HSet(t.Context(), k, older).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// A replica that starts now has written and read nothing.
-	anchors, doubted := workflows.NewAnchors(time.Now), []access.RequestID(nil)
-	if err := anchors.Read(f.dir); err != nil {
+	// Neither another replica that runs, nor one that starts now, has written or read that version.
+	if err := errors.Join(study.Read(t.Context()), audit.NewStudy(f.dir, []audit.Lesson{starting.Lesson()}).Read(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	fresh := workflows.Anchored(f.raw, anchors, func(id access.RequestID) { doubted = append(doubted, id) })
-	if _, err := fresh.Get(t.Context(), r.ID); !errors.Is(err, workflows.ErrForged) {
-		t.Errorf("get: %v", err)
-	}
-	if records, _, err := fresh.List(t.Context(), workflows.Query{Open: true}); err != nil || len(records) > 0 {
-		t.Errorf("listed %d, %v", len(records), err)
-	}
-	if shares, err := fresh.Sharing(t.Context(), r.Right()); !errors.Is(err, workflows.ErrForged) {
-		t.Errorf("sharing %d, %v", len(shares), err)
-	}
-	if len(doubted) != 3 {
-		t.Errorf("doubted %v, want three times", doubted)
-	}
-	if err := workflows.NewAnchors(time.Now).Read(f.dir + "/none"); err != nil {
-		t.Errorf("a folder that is not there: %v", err)
+	for _, anchors := range []*workflows.Anchors{running, starting} {
+		var doubted []access.RequestID
+		other := workflows.Anchored(f.raw, anchors, known, func(id access.RequestID) { doubted = append(doubted, id) })
+		if _, err := other.Get(t.Context(), r.ID); !errors.Is(err, workflows.ErrForged) {
+			t.Errorf("get: %v", err)
+		}
+		if records, _, err := other.List(t.Context(), workflows.Query{Open: true}); err != nil || len(records) > 0 {
+			t.Errorf("listed %d, %v", len(records), err)
+		}
+		if shares, err := other.Sharing(t.Context(), r.Right()); !errors.Is(err, workflows.ErrForged) {
+			t.Errorf("sharing %d, %v", len(shares), err)
+		}
+		if len(doubted) != 3 {
+			t.Errorf("doubted %v, want three times", doubted)
+		}
 	}
 }
 
@@ -301,7 +309,7 @@ func TestARecordThatMovesWhileItIsReadIsNotDoubted(t *testing.T) {
 	next := *r
 	next.Version, next.NoticeAt = 5, time.Time{}
 	anchors, doubted := workflows.NewAnchors(time.Now), 0
-	store := workflows.Anchored(slow{f.raw, r}, anchors, func(access.RequestID) { doubted++ })
+	store := workflows.Anchored(slow{f.raw, r}, anchors, known, func(access.RequestID) { doubted++ })
 	if err := store.Take(t.Context(), workflows.Transition{Arrow: access.Notice, From: access.Active, Record: &next, Event: audit.Event{At: time.Now().UTC(),
 		Kind: string(access.Notice), Request: r.ID, Version: 5, From: access.Active, To: access.Active, Actor: access.BySystem()}}); err != nil {
 		t.Fatal(err)

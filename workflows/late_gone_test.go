@@ -49,6 +49,11 @@ func (l *losing) Get(ctx context.Context, id access.RequestID) (*access.Record, 
 	return l.Store.Get(ctx, id)
 }
 
+func (l *losing) Claim(ctx context.Context, lane workflows.Lane, limit int, lease time.Duration) ([]workflows.Claim, time.Time, error) {
+	claims, next, err := l.Store.Claim(ctx, lane, limit, lease)
+	return slices.DeleteFunc(claims, func(c workflows.Claim) bool { return l.misses(c.Request) }), next, err
+}
+
 func (l *losing) Take(ctx context.Context, t workflows.Transition) error {
 	if l.misses(t.Record.ID) {
 		return workflows.ErrStale

@@ -79,17 +79,16 @@ func NewLinkGuard(cfg LinkGuardConfig) *LinkGuard {
 	return &LinkGuard{LinkVault: cfg.Store, cfg: cfg, known: map[string]knownLink{}}
 }
 
-// Read has the guard know what the audit log in a folder tells of links.
-func (g *LinkGuard) Read(dir string) error {
-	kinds := []string{audit.Linked + `"`, audit.LinkSuspended, audit.LinkConfirmed, audit.Unlinked}
-	return audit.Select(dir, kinds, func(e audit.Event) error {
+// Lesson has the guard know what the audit log tells of links.
+func (g *LinkGuard) Lesson() audit.Lesson {
+	kinds := []string{audit.Linked, audit.LinkSuspended, audit.LinkConfirmed, audit.Unlinked}
+	return audit.Lesson{Kinds: kinds, Event: func(e audit.Event) {
 		version, err := strconv.ParseInt(e.Detail["version"], 10, 64)
 		if err == nil {
 			l, whole := loggedLink(e, version)
 			g.note(e.Detail["chat"], e.Detail["account"], knownLink{version: version, link: l, whole: whole})
 		}
-		return nil
-	})
+	}}
 }
 
 // loggedLink is a link as its last event tells it; nil for none.

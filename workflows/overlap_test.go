@@ -176,6 +176,7 @@ func TestAnActivationWaitsForAnEndingOfTheSameRight(t *testing.T) {
 // quick has ana hold a role for so long, in a bubble.
 func (w *world) quick(role access.RoleID, d time.Duration) access.RequestID {
 	w.t.Helper()
+	synctest.Wait() // until the runner listens: before that a nudge is lost, and its lanes sleep for a minute
 	rec, err := w.service.Submit(w.t.Context(), by("ana"), workflows.Ask{Role: role, Duration: d, Justification: "INC-4711 fix replication"})
 	if err != nil {
 		w.t.Fatal(err)

@@ -126,24 +126,6 @@ func (s *Service) Waiting(ctx context.Context, person access.PersonID) ([]*acces
 	return waiting, err
 }
 
-// each walks all pages of a query.
-func (s *Service) each(ctx context.Context, q Query, f func(*access.Record)) error {
-	q.Limit = 1000
-	for {
-		records, next, err := s.cfg.Store.List(ctx, q)
-		if err != nil {
-			return fmt.Errorf("list requests: %w", err)
-		}
-		for _, r := range records {
-			f(r)
-		}
-		if next == "" {
-			return nil
-		}
-		q.Cursor = next
-	}
-}
-
 // Allowed tells what the person may do to a record now.
 func (s *Service) Allowed(ctx context.Context, person access.PersonID, rec *access.Record) May {
 	var may May

@@ -125,6 +125,10 @@ func (r *Runner) Run(ctx context.Context) error {
 		r.deliverNudges(r.s.cfg.Store.Nudges(ctx))
 		return nil
 	})
+	g.Go(func() error {
+		r.tellOfUnreachable(ctx)
+		return nil
+	})
 	for name := range r.lanes {
 		g.Go(func() error {
 			r.work(ctx, inHand, r.lanes[name])
@@ -413,8 +417,8 @@ func (r *Runner) overdue(c Claim, now time.Time) (Transition, error) {
 	late := now.Sub(t.Record.EndingAt)
 	t.Notes = append(t.Notes, Note{Kind: NoteOverdue, At: now, Actor: access.BySystem(), Version: t.Record.Version})
 	t.Record.Overdue, t.Record.OverdueAt = true, now.Add(overdueAgain(late, r.s.cfg.OverdueAfter))
-	if name := rec.Role.Connector; r.s.cfg.Connectors[name] == nil {
-		t.Record.LastError = fmt.Sprintf("connector %q is not configured any more; put it back so that its grants can be ended", name)
+	if r.s.unreachable(rec) {
+		t.Record.LastError = fmt.Sprintf("connector %q is not configured any more; put it back so that its grants can be ended", rec.Role.Connector)
 	}
 	t.because(t.Record.LastError)
 	t.detail(map[string]string{"late": late.Round(time.Millisecond).String()})

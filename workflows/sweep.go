@@ -272,7 +272,7 @@ type round struct {
 	log       *slog.Logger
 	// asked is when each target that answered was asked.
 	asked map[string]time.Time
-	// held are the rights that the targets list.
+	// held are the rights that the targets list, those of the grants that explain them, and their references.
 	held map[string]bool
 	// unexplained is what was found and not taken away yet.
 	unexplained []stray
@@ -291,6 +291,16 @@ type stray struct {
 
 func newRound(connector string, log *slog.Logger) *round {
 	return &round{connector: connector, log: log, asked: map[string]time.Time{}, held: map[string]bool{}, fresh: map[string]bool{}}
+}
+
+func (r *round) holds(s sighting) {
+	r.held[s.right] = true
+	if s.Ours {
+		r.held[s.Ref] = true
+	}
+	for _, rec := range s.shares {
+		r.held[rec.Right()] = true
+	}
 }
 
 // guard does something about one target, when it is its turn. Nothing is concluded from one that gives no answer.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"elevate/connectors"
 	"elevate/workflows/access"
 )
 
@@ -35,10 +37,19 @@ func (w *Sweeper) takeFrom(ctx context.Context, r *round, found stray) error {
 	if err != nil {
 		return fmt.Errorf("ask once more: %w", err)
 	}
+	ours := slices.DeleteFunc(again, func(h connectors.Holder) bool { return !h.Ours })
+	// What the store has lost before it is asked, or since, would look like access without a grant.
+	if err := w.believe(ctx); err != nil {
+		return err
+	}
+	seen, err := w.sight(ctx, found.role, ours)
+	if err != nil {
+		return err
+	}
 	var failed []error
 	var believed time.Time
-	for _, h := range again {
-		if !h.Ours {
+	for _, s := range seen {
+		if !found.rights[s.right] || s.explained() {
 			continue
 		}
 		if time.Since(believed) > time.Second {
@@ -47,11 +58,7 @@ func (w *Sweeper) takeFrom(ctx context.Context, r *round, found stray) error {
 			}
 			believed = time.Now()
 		}
-		s, err := w.sightOne(ctx, found.role, h)
-		if err == nil && found.rights[s.right] && !s.explained() {
-			err = w.adopt(ctx, r, found.role, s)
-		}
-		if err != nil {
+		if err := w.adopt(ctx, r, found.role, s); err != nil {
 			failed = append(failed, err)
 		}
 	}

@@ -49,7 +49,7 @@ func (w *Sweeper) look(ctx context.Context, r *round, t sweepTarget) error {
 	}
 	strays := map[string]bool{}
 	for _, s := range seen {
-		r.held[s.right] = true
+		r.holds(s)
 		if s.Ours && !s.explained() {
 			strays[s.right] = true
 		}
@@ -61,20 +61,24 @@ func (w *Sweeper) look(ctx context.Context, r *round, t sweepTarget) error {
 	return w.picture(ctx, t, standing(seen), asked)
 }
 
-// sight finds what the store knows about each holder. Holders are matched by their right: not every target keeps which
-// grant gave it.
+// sight finds what the store knows about each holder. What is ours and has no grant by its right may be called otherwise
+// than when it was given, and is looked for among all that is live.
 func (w *Sweeper) sight(ctx context.Context, role access.Role, holders []connectors.Holder) ([]sighting, error) {
-	seen := make([]sighting, 0, len(holders))
-	for _, h := range holders {
-		s, err := w.sightOne(ctx, role, h)
-		if err != nil {
+	seen := make([]sighting, len(holders))
+	var strange []*sighting
+	for i, h := range holders {
+		var err error
+		if seen[i], err = w.sightOne(ctx, role, h); err != nil {
 			return nil, err
 		}
-		seen = append(seen, s)
+		if s := &seen[i]; s.Ours && !s.explained() {
+			strange = append(strange, s)
+		}
 	}
-	return seen, nil
+	return seen, w.lookForRenamed(ctx, role, strange)
 }
 
+// sightOne finds grants by the holder's right: not every target keeps which grant gave it.
 func (w *Sweeper) sightOne(ctx context.Context, role access.Role, h connectors.Holder) (sighting, error) {
 	s := sighting{Holder: h}
 	if h.Account == "" { // a target that knows people, and not their accounts
@@ -92,19 +96,6 @@ func (w *Sweeper) sightOne(ctx context.Context, role access.Role, h connectors.H
 	var err error
 	if s.shares, err = w.s.cfg.Store.Sharing(ctx, s.right); err != nil {
 		return s, fmt.Errorf("look for grants of %s: %w", s.Account, err)
-	}
-	if h.Grant == "" || s.explained() {
-		return s, nil
-	}
-	// The target names the grant: it is the better witness where it spells the account in another way.
-	rec, err := w.s.cfg.Store.Get(ctx, h.Grant)
-	switch {
-	case errors.Is(err, access.ErrNotFound):
-	case err != nil:
-		return s, fmt.Errorf("load request %s: %w", h.Grant, err)
-	case rec.State.MayHold() && rec.Role.Connector == role.Connector && targetKey(rec.Role) == targetKey(role):
-		s.shares = []*access.Record{rec}
-		s.right = rec.Right()
 	}
 	return s, nil
 }

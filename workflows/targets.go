@@ -36,6 +36,9 @@ func backoff(n int, err error) time.Duration {
 // activate gives a grant at its target. The end is armed already; a grant whose end is past is not given any more.
 func (r *Runner) activate(ctx context.Context, c Claim, log *slog.Logger) error {
 	rec := c.Record
+	if rec.State != access.Activating {
+		return fmt.Errorf("a timer gives what request %s is for, which is %s: %w", rec.ID, rec.State, ErrForged)
+	}
 	if t, waited, err := r.tooLong(rec); waited {
 		return r.settle(ctx, c, t, err)
 	}

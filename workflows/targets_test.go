@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -381,9 +382,10 @@ func TestTheDigestTellsWhatHappened(t *testing.T) {
 	}
 }
 
-// with replaces a connector and makes the service anew.
+// with replaces a connector and makes the service anew. What runs already keeps the connectors it has.
 func (w *world) with(name string, c connectors.Connector) {
 	w.t.Helper()
+	w.config.Connectors = maps.Clone(w.config.Connectors)
 	w.config.Connectors[name] = c
 	var err error
 	if w.service, err = workflows.New(w.config); err != nil {

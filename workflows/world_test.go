@@ -153,7 +153,8 @@ func worldAt(t testing.TB, clock *clock, change ...func(*workflows.Config)) *wor
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.store.Close() })
+	own := w.store
+	t.Cleanup(func() { _ = own.Close() })
 	w.db, w.web = demo.NewTarget(demo.TargetConfig{Now: w.clock.Now}), demo.NewTarget(demo.TargetConfig{Now: w.clock.Now})
 	roles, rules := catalogue()
 	set, problems := policy.Compile(rules, roles)

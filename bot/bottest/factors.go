@@ -35,6 +35,13 @@ func (e *Enrolments) Begin(ctx context.Context, by access.Actor, code access.Sec
 	return link, err
 }
 
+// link is the one that a person was given last.
+func (e *Enrolments) link(person string) access.Secret {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.links[access.PersonID(person)]
+}
+
 func (o *Office) openFactors(t T, chat string) {
 	keys := []seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}}
 	factors, err := factor.New(factor.Config{
@@ -57,9 +64,7 @@ func (o *Office) administrators(ctx context.Context) ([]access.Person, error) {
 // enrolmentPage follows a person's link, as their browser does, and gives the seed of their new factor and the word of the page.
 func (s *scene) enrolmentPage(person string) (seed access.Secret, word string) {
 	s.Helper()
-	s.Factors.mu.Lock()
-	link := s.Factors.links[access.PersonID(person)]
-	s.Factors.mu.Unlock()
+	link := s.Factors.link(person)
 	shown, err := s.Factors.Show(s.Context(), link, factor.Visit{})
 	must(s, err)
 	word, err = s.Factors.Match(s.Context(), link, shown.Ticket, access.NewSecret(s.code(shown.Seed)), factor.Visit{})
@@ -165,14 +170,26 @@ func approvedWithCode(s *scene) {
 	m := s.channel("Ana Lima (ana) asks for", "Safe admin")
 	s.types(Lea, "mfa")
 	s.toldOf(Lea, "Set up your second factor")
-	leas, word := s.enrolmentPage(Lea)
+	_, word := s.enrolmentPage(Lea)
 	s.types(Lea, "mfa "+word)
 	s.mail(Root, "A second factor waits for you", "/elevate mfa confirm lea")
 	s.advance(30 * time.Second)
 
 	s.clicks(Lea, m, "Approve") // nobody has confirmed hers yet
 	s.toldOf(Lea, "you have none yet")
-	must(s, s.Factors.Confirm(s.Context(), access.Actor{Person: Root}, Lea, access.Secret{}))
+	first := s.Factors.link(Lea).Reveal()
+	s.types(Lea, "mfa new")
+	s.until("another link is given out", func() bool { return s.Factors.link(Lea).Reveal() != first }, s.Posted)
+	leas, word := s.enrolmentPage(Lea)
+	s.types(Lea, "mfa "+word)
+	s.mail(Root, "Another second factor waits for you", "ask for the word", "/elevate mfa confirm lea WORD")
+	s.mail(Lea, "Another second factor waits for you", "tell an administrator now")
+	s.advance(30 * time.Second)
+	s.types(Root, "mfa confirm lea")
+	s.alone(Root, "another took its place")
+	s.types(Root, "mfa confirm lea "+word)
+	s.alone(Root, "The second factor of")
+	s.mail(Lea, "Your second factor counts")
 	s.clicks(Lea, m, "Approve")
 	wrong := s.wrong(leas)
 	s.withCode(Lea, "Approve request", wrong)

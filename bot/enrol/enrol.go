@@ -50,7 +50,11 @@ type Config struct {
 	SignIn func(w http.ResponseWriter, r *http.Request) (access.PersonID, bool)
 	// Methods are those to choose from, the usual one first. Empty: an app alone.
 	Methods []access.Method
-	Logger  *slog.Logger // nil: discarded
+	// Command is what people type in chat to call Elevate. Empty: /elevate.
+	Command string
+	// Teams is what they type in Microsoft Teams, where that is another and people may come from there. Empty: neither.
+	Teams  string
+	Logger *slog.Logger // nil: discarded
 }
 
 // Page serves the page.
@@ -69,6 +73,9 @@ func New(cfg Config) (*Page, error) {
 	}
 	if cfg.SignIn == nil {
 		cfg.SignIn = func(http.ResponseWriter, *http.Request) (access.PersonID, bool) { return "", true }
+	}
+	if cfg.Command == "" {
+		cfg.Command = "/elevate"
 	}
 	if len(cfg.Methods) == 0 {
 		cfg.Methods = []access.Method{access.TOTP}
@@ -173,10 +180,14 @@ func (p *Page) word(w http.ResponseWriter, word string, err error, again func() 
 		shown.Form.Wrong = wrong.Text
 		page.Write(w, http.StatusUnprocessableEntity, shown)
 	case err == nil:
-		page.Write(w, http.StatusOK, page.Page{
-			Title: "One step is left", Tone: page.Good, Lead: "Go back to your chat with Elevate and type:", Word: "/elevate mfa " + word,
+		shown = page.Page{
+			Title: "One step is left", Tone: page.Good, Lead: "Go back to your chat with Elevate and type:", Word: p.cfg.Command + " mfa " + word,
 			Foot: "Only do so if it was you who asked for this page there. You can close it then.",
-		})
+		}
+		if p.cfg.Teams != "" {
+			shown.Text = []string{"In Microsoft Teams, type “" + p.cfg.Teams + " mfa " + word + "”."}
+		}
+		page.Write(w, http.StatusOK, shown)
 	default:
 		p.fail(w, err)
 	}
@@ -242,7 +253,7 @@ func (p *Page) fail(w http.ResponseWriter, err error) {
 	case errors.Is(err, factor.ErrLink):
 		page.Write(w, http.StatusNotFound, page.Page{
 			Title: "This link leads nowhere", Tone: page.Bad, Lead: "It was used already, it is older than ten minutes, or a newer one took its place.",
-			Text: []string{"Type “/elevate mfa” in your chat for a new one. If you did not open this link before, tell an administrator: somebody else may have."},
+			Text: []string{"Type “" + p.cfg.Command + " mfa” in your chat for a new one. If you did not open this link before, tell an administrator: somebody else may have."},
 		})
 	case errors.As(err, &refused) && errors.Is(err, access.ErrConflict):
 		page.Write(w, http.StatusConflict, page.Page{Title: "Not done", Tone: page.Bad, Lead: bot.Unmarked(refused.Text)})

@@ -45,6 +45,11 @@ type site struct {
 
 func open(t *testing.T, signIn func(http.ResponseWriter, *http.Request) (access.PersonID, bool)) site {
 	t.Helper()
+	return openWith(t, Config{SignIn: signIn})
+}
+
+func openWith(t *testing.T, cfg Config) site {
+	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Config{Memory: true})
 	must(t, err)
 	t.Cleanup(func() { _ = server.Close() })
@@ -59,7 +64,8 @@ func open(t *testing.T, signIn func(http.ResponseWriter, *http.Request) (access.
 		Keys: []seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}},
 	})
 	must(t, err)
-	page, err := New(Config{Factors: factors, SignIn: signIn})
+	cfg.Factors = factors
+	page, err := New(cfg)
 	must(t, err)
 	mux.Handle(Path, page.Handler())
 	link, err := factors.Begin(t.Context(), access.Actor{Person: "ana"}, access.Secret{})
@@ -148,6 +154,26 @@ func TestThePageShowsTheKeyOnceAndTheWordForACode(t *testing.T) {
 	}
 	if set, err := s.Name(t.Context(), access.Actor{Person: "ana"}, word[1]); err != nil || set {
 		t.Errorf("the word: set %t, %v; want an administrator to be waited for", set, err)
+	}
+}
+
+func TestThePageCallsTheCommandByItsName(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, Config{Command: "/jit", Teams: "/elevate"})
+	_, text := s.post(nil)
+	ticket, seed := ticketIn.FindStringSubmatch(text), seedIn.FindStringSubmatch(text)
+	if ticket == nil || seed == nil {
+		t.Fatalf("the key: %s", text)
+	}
+	code, err := totp.GenerateCode(strings.ReplaceAll(seed[1], " ", ""), time.Now())
+	must(t, err)
+	_, text = s.post(url.Values{"ticket": {ticket[1]}, "code": {code}})
+	inTeams := wordIn.FindStringSubmatch(text)
+	if inTeams == nil || !strings.Contains(text, "<code>/jit mfa "+inTeams[1]) || !strings.Contains(text, "In Microsoft Teams, type “/elevate mfa ") {
+		t.Errorf("the word: %s", text)
+	}
+	if _, text = s.get(); !strings.Contains(text, "Type “/jit mfa” in your chat") {
+		t.Errorf("the end of the link: %s", text)
 	}
 }
 

@@ -58,8 +58,10 @@ type Config struct {
 	Store     Store            // required
 	Directory Directory        // required
 	// Name is what a chat calls an account, for its owner to know it by. Nil, or empty: its id alone is shown.
-	Name   func(ctx context.Context, chat, account string) string
-	Logger *slog.Logger // nil: discarded
+	Name func(ctx context.Context, chat, account string) string
+	// Command is what people type in a chat to call Elevate; the chat is empty where it is not known. Nil: /elevate.
+	Command func(chat string) string
+	Logger  *slog.Logger // nil: discarded
 }
 
 // Office makes invitations, shows the pages and takes the words. It is safe for concurrent use.
@@ -77,6 +79,9 @@ func New(cfg Config) (*Office, error) {
 	}
 	if cfg.Name == nil {
 		cfg.Name = func(context.Context, string, string) string { return "" }
+	}
+	if cfg.Command == nil {
+		cfg.Command = func(string) string { return "/elevate" }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -41,6 +41,11 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
+	return setupWith(t, nil)
+}
+
+func setupWith(t *testing.T, command func(chat string) string) *world {
+	t.Helper()
 	w := &world{t: t, redis: storagetest.StartRedis(t)}
 	mux := http.NewServeMux()
 	w.Server = httptest.NewServer(mux)
@@ -71,7 +76,8 @@ func setup(t *testing.T) *world {
 	t.Cleanup(desk.Close)
 	w.office, err = linking.New(linking.Config{
 		Desk: desk, PublicURL: w.URL, Provider: "Example Login", Links: links, Store: w.store, Directory: w.people,
-		Name: func(_ context.Context, _, account string) string { return "The one called " + account },
+		Name:    func(_ context.Context, _, account string) string { return "The one called " + account },
+		Command: command,
 	})
 	w.must(err)
 	mux.Handle(signin.Prefix+"/", desk.Handler())
@@ -173,6 +179,21 @@ func TestAnAccountIsLinkedByLinkSignInAndWord(t *testing.T) {
 	events, err := w.store.Undrained(t.Context(), 10)
 	if err != nil || len(events) != 1 || events[0].Kind != "linked" || events[0].Person != "ana" || events[0].Detail["subject"] != "00u-ana" {
 		t.Errorf("on record is %+v, %v", events, err)
+	}
+}
+
+func TestThePagesCallTheCommandByItsNameInTheChat(t *testing.T) {
+	t.Parallel()
+	w := setupWith(t, func(chat string) string { return "/jit-" + chat })
+	link := w.invite("U0ANA")
+	for what, seen := range map[string]oidcfake.Seen{
+		"typed “/jit-slack link”":              oidcfake.NewBrowser(t).Get(link),
+		"<code>/jit-slack link ":               w.open(oidcfake.NewBrowser(t), link, "00u-ana"),
+		"Type “/jit- link” in your chat for a": oidcfake.NewBrowser(t).Get(w.URL + "/link/made-up"),
+	} {
+		if !strings.Contains(seen.Body, what) {
+			t.Errorf("%q is not in %s", what, seen.Body)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func (o *Office) show(w http.ResponseWriter, r *http.Request) {
 		Lead:  "Sign in to show Elevate who uses it. From then on, what is asked for and approved there counts as yours.",
 		Facts: o.facts(r.Context(), *v),
 		Form:  &page.Form{Action: Prefix + "/" + token, Submit: "Sign in with " + o.cfg.Provider},
-		Foot:  "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate link”, and to nobody else.",
+		Foot:  "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “" + o.cfg.Command(v.Chat) + " link”, and to nobody else.",
 	})
 }
 
@@ -94,7 +94,7 @@ func (o *Office) word(w http.ResponseWriter, r *http.Request, id string, v invit
 	page.Write(w, http.StatusOK, page.Page{
 		Title: "One step is left", Tone: page.Good,
 		Lead:  "Type this in " + bot.ChatName(v.Chat) + ", with the account below, within ten minutes:",
-		Word:  "/elevate link " + word,
+		Word:  o.cfg.Command(v.Chat) + " link " + word,
 		Facts: facts,
 		Foot:  "Tell the word to nobody. Whoever types it makes what they do in " + bot.ChatName(v.Chat) + " count as yours.",
 	})
@@ -125,7 +125,7 @@ func (o *Office) over(w http.ResponseWriter, err error) {
 		return
 	}
 	page.Write(w, http.StatusGone, page.Page{Title: "This link is over", Tone: page.Bad,
-		Lead: "It lasts ten minutes, works once, and goes on in the browser that signed in alone. Type “/elevate link” in your chat for a new one."})
+		Lead: "It lasts ten minutes, works once, and goes on in the browser that signed in alone. Type “" + o.cfg.Command("") + " link” in your chat for a new one."})
 }
 
 func (o *Office) facts(ctx context.Context, v invitation) []page.Fact {

@@ -99,6 +99,21 @@ func TestThePageShowsExactlyWhatIsConfirmedAndDoesNothingByBeingLookedAt(t *test
 	}
 }
 
+func TestThePageShowsWhatABundleGives(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.waiting.Record.Parts = []access.Member{
+		{Role: access.Role{ID: "db-admin", Connector: "pg-prod"}, Account: "ben_dba"},
+		{Role: access.Role{ID: "host-root", Connector: "ssh-prod"}, Account: "ben"},
+	}
+	answer, text := s.do(http.MethodGet, "TOKEN", nil)
+	for _, want := range []string{"db-admin at pg-prod, account ben_dba", "host-root at ssh-prod, account ben"} {
+		if answer.StatusCode != 200 || !strings.Contains(text, want) {
+			t.Errorf("%d, without %q: %s", answer.StatusCode, want, text)
+		}
+	}
+}
+
 func TestThePageSaysWhichFactorIsTakenAway(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

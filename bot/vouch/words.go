@@ -73,7 +73,12 @@ func (p *Page) facts(ctx context.Context, w factor.Waiting) []page.Fact {
 		title += " (" + string(r.Role.ID) + ")"
 	}
 	add("Role", title)
-	add("Target", r.Role.Connector+", account "+r.Account)
+	if len(r.Parts) == 0 {
+		add("Target", r.Role.Connector+", account "+r.Account)
+	}
+	for _, m := range r.Parts {
+		add("Gives", string(m.Role.ID)+" at "+m.Role.Connector+", account "+m.Account)
+	}
 	if end, err := time.Parse(time.RFC3339, after(w.Act.Subject, " to ")); err == nil && w.Act.Verb == string(access.Extend) {
 		add("Ends", bot.DateTime.UTC(r.EndsAt))
 		add("New end", bot.DateTime.UTC(end))

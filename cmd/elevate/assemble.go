@@ -55,11 +55,14 @@ type app struct {
 	drainer  *audit.Drainer
 	recovery *workflows.Recovery
 	guard    *workflows.Guard // nil without keys to mark with
-	unread   unread
-	slack    *slack.Slack // nil without Slack
-	teams    *teams.Teams // nil without Teams
-	spoken   []spoken     // those of the two that are there
-	runs     []func(context.Context) error
+	marks    *seal.Marker     // nil without keys
+	holder   keyholder        // this replica, as the others know it
+	unread   *unread
+	slack    *slack.Slack                  // nil without Slack
+	teams    *teams.Teams                  // nil without Teams
+	spoken   []spoken                      // those of the two that are there
+	first    []func(context.Context) error // what runs from the start, whatever is not known yet: access must end
+	runs     []func(context.Context) error // what people see, and what can wait
 }
 
 // spoken is a chat at work.
@@ -71,7 +74,7 @@ type spoken interface {
 
 // assemble makes everything and starts nothing but the embedded store. The caller closes it.
 func assemble(ctx context.Context, cfg *config.Config, made map[string]connectors.Connector, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), chats: chatsOf(cfg)}
+	a := &app{cfg: cfg, log: log, metrics: ops.NewMetrics(build()), chats: chatsOf(cfg), unread: newUnread()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -127,6 +130,9 @@ func (a *app) openStore(ctx context.Context) (err error) {
 	if a.store, err = redis.Open(ctx, c); err != nil {
 		return err
 	}
+	if err := a.meet(ctx); err != nil {
+		return err
+	}
 	status, err := a.store.Status(ctx)
 	if err != nil {
 		return err
@@ -156,7 +162,7 @@ func (a *app) openService(made map[string]connectors.Connector) (err error) {
 		return err
 	}
 	a.runner = workflows.NewRunner(a.service, workflows.RunnerConfig{ConnectorOpen: a.metrics.ConnectorOpen})
-	a.runs = append(a.runs, a.onceCompared(a.runner.Run), a.drainer.Run)
+	a.first = append(a.first, a.onceCompared(a.runner.Run), a.drainer.Run)
 	sweeper, err := workflows.NewSweeper(a.service, workflows.SweeperConfig{
 		Every: a.cfg.Sweep.Every, Holder: replica(), Chats: a.chats, Believe: a.drainer.Confirm, Metrics: a.metrics,
 	})
@@ -342,14 +348,23 @@ func (a *app) backlog(ctx context.Context) (ops.Backlog, error) {
 	return b, nil
 }
 
-// start runs everything that goes on by itself.
+// start runs everything that goes on by itself. What people see waits until the audit log was read, though not for long.
 func (a *app) start(ctx context.Context, g *errgroup.Group) {
-	for _, run := range a.runs {
+	begin := func(run func(context.Context) error) {
 		g.Go(func() error {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 			return nil
+		})
+	}
+	for _, run := range a.first {
+		begin(run)
+	}
+	for _, run := range a.runs {
+		begin(func(ctx context.Context) error {
+			a.unread.wait(ctx)
+			return run(ctx)
 		})
 	}
 }
@@ -379,6 +394,7 @@ func (a *app) close() error {
 		a.claims.Close()
 	}
 	if a.store != nil {
+		a.leave(context.Background())
 		errs = append(errs, a.store.Close())
 	}
 	if a.embedded != nil {

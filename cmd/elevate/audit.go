@@ -50,6 +50,7 @@ func (f *logFlags) paths(errOut io.Writer) ([]string, error) {
 		for _, p := range problems {
 			fmt.Fprintln(errOut, p)
 		}
+		fmt.Fprintln(errOut, "the log can be read without the configuration: name its folder with --dir")
 		return nil, errReported
 	}
 	return []string{cfg.Audit.Dir}, nil
@@ -120,10 +121,10 @@ func newAuditVerifyCommand() *cobra.Command {
 	var after string
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Prove that the audit log is whole and unchanged",
-		Long: `Prove that the audit log is whole and unchanged: every line carries the hash of the one before it. That lines were cut
-off the end, or that the whole log was written anew, shows only against a head noted earlier: keep the one that this
-command prints somewhere else, and give it with --head the next time.`,
+		Short: "Check the chain of the audit log, and prove it against heads noted earlier",
+		Long: `Check the chain of the audit log: every line carries the hash of the one before it. That lines were cut off the end, or
+that the whole log was written anew, shows only against a head noted earlier: keep the one that this command prints
+somewhere else, and give it with --head the next time.`,
 		Example: "  elevate audit verify --head 18442:9f2c…",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -139,7 +140,7 @@ command prints somewhere else, and give it with --head the next time.`,
 			if err != nil {
 				return err
 			}
-			return printReport(cmd.OutOrStdout(), report)
+			return printReport(cmd.OutOrStdout(), report, len(heads) > 0)
 		},
 	}
 	where.add(cmd)
@@ -167,18 +168,22 @@ func expected(heads []string, after string) (audit.Expect, error) {
 	return known, nil
 }
 
-func printReport(out io.Writer, r audit.Report) error {
+func printReport(out io.Writer, r audit.Report, known bool) error {
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, p)
 	}
 	if r.More > 0 {
 		fmt.Fprintf(out, "and %d more problems\n", r.More)
 	}
-	fmt.Fprintf(out, "%d lines in %d files, from %s to %s\nhead %s\n", r.Lines, r.Files, r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339), r.Head)
+	fmt.Fprintf(out, "%s in %s, from %s to %s\nhead %s\n", counted(int(r.Lines), "line", "lines"), counted(r.Files, "file", "files"), r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339), r.Head)
 	if !r.OK() {
 		fmt.Fprintln(out, "NOT PROVED: the log is not what was written")
 		return errReported
 	}
-	fmt.Fprintln(out, "proved: whole and unchanged")
+	if !known {
+		fmt.Fprintln(out, "unbroken up to this head; that nothing was cut off after it, or all written anew, shows only against a head noted earlier (--head)")
+		return nil
+	}
+	fmt.Fprintln(out, "proved: unbroken, and it has the heads that were given")
 	return nil
 }

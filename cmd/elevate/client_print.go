@@ -40,18 +40,25 @@ func clip(s string, n int) string {
 	return s
 }
 
-var chatCommand = regexp.MustCompile("`/elevate (show|end|extend|cancel|approve|deny|roles|mine)?")
+var chatCommand = regexp.MustCompile("(with )?`/elevate (?:((?:mfa|link|review|help)(?: [^`]*)?`)|(show|end|extend|cancel|approve|deny|roles|mine)?)")
 
-// asTyped turns the chat commands that a server's sentences name into those of this program.
+// asTyped turns the chat commands that a server's sentences name into those of this program, and says of the others that
+// they are for chat.
 func asTyped(text string) string {
 	return chatCommand.ReplaceAllStringFunc(text, func(found string) string {
-		switch verb := strings.TrimPrefix(found, "`/elevate "); verb {
-		case "":
-			return "`elevate request "
-		case "mine":
-			return "`elevate grants --mine"
+		parts := chatCommand.FindStringSubmatch(found)
+		with, inChat, verb := parts[1], parts[2], parts[3]
+		switch {
+		case inChat != "" && with != "":
+			return "in chat " + found
+		case inChat != "":
+			return found + " in chat"
+		case verb == "":
+			return with + "`elevate request "
+		case verb == "mine":
+			return with + "`elevate grants --mine"
 		default:
-			return "`elevate grants " + verb
+			return with + "`elevate grants " + verb
 		}
 	})
 }

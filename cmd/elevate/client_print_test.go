@@ -107,7 +107,14 @@ func TestClientNamesItsOwnCommands(t *testing.T) {
 		"See it with `/elevate show 07kq4-m2xp9`.":      "See it with `elevate grants show 07kq4-m2xp9`.",
 		"Use `/elevate roles` to find its name.":        "Use `elevate grants roles` to find its name.",
 		"Make a new one with `/elevate prod-db-admin`.": "Make a new one with `elevate request prod-db-admin`.",
+		"Make a new one with `/elevate mfa-admin`.":     "Make a new one with `elevate request mfa-admin`.",
 		"Nothing to change.":                            "Nothing to change.",
+		// These are for chat alone.
+		"Set one up with `/elevate mfa`, then try again.":        "Set one up in chat with `/elevate mfa`, then try again.",
+		"Two can reset it with `/elevate mfa reset ana`.":        "Two can reset it in chat with `/elevate mfa reset ana`.",
+		"Type `/elevate link` and sign in again.":                "Type `/elevate link` in chat and sign in again.",
+		"Ask one to type `/elevate link confirm ana`.":           "Ask one to type `/elevate link confirm ana` in chat.",
+		"Use `/elevate help`, or `/elevate cancel 07kq4-m2xp9`.": "Use `/elevate help` in chat, or `elevate grants cancel 07kq4-m2xp9`.",
 	} {
 		if got := asTyped(said); got != want {
 			t.Errorf("%q becomes %q, want %q", said, got, want)

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +19,7 @@ import (
 	"elevate/connectors/activedirectory"
 	"elevate/connectors/azure"
 	"elevate/connectors/azure/armfake"
+	"elevate/connectors/connectortest"
 	"elevate/connectors/demo"
 	"elevate/connectors/entra"
 	"elevate/connectors/entra/graphfake"
@@ -44,6 +49,25 @@ func passing() map[string]string {
 	}
 }
 
+// files writes the files that a configuration names for secrets, a private key and a token, and plants what of them must
+// not get out: a line of the file, and of the key also what is secret of it by itself, in bytes and in decimals.
+func (a *aviary) files() {
+	a.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.certificate, a.token = connectortest.Certificate(a, key), filepath.Join(a.TempDir(), "token")
+	const token = "federated-token-canary"
+	if err := os.WriteFile(a.token, []byte(token), 0o600); err != nil {
+		a.Fatal(err)
+	}
+	lines := strings.Fields(a.contents(a.certificate))
+	a.secrets["connectors.federated.federated_token_file"] = token
+	a.secrets["connectors.certified.certificate_file"] = lines[len(lines)-5] // the last whole one of the key
+	a.passing["an exponent"], a.passing["an exponent in decimals"] = string(key.D.Bytes()), key.D.String()
+}
+
 // settings are what connectors are configured by: for each type, what its block is read into.
 func settings() map[string]any {
 	return map[string]any{
@@ -52,8 +76,8 @@ func settings() map[string]any {
 	}
 }
 
-func (a *aviary) config(listen string, secret map[string]string) string {
-	ana := teamsfake.ObjectID("ana")
+func (a *aviary) config(listen string) string {
+	secret, ana, azureCA := a.secrets, teamsfake.ObjectID("ana"), a.azure.CAFile(a)
 	return fmt.Sprintf(`store: {url: "redis://:${REDIS_PASSWORD}@%s"}
 http: {listen: %q, public_url: "http://%s"}
 log: {level: debug}
@@ -69,31 +93,40 @@ entra: {tenant_id: %s, client_id: %s, client_secret: %q, graph_url: %q, login_ur
 			graphfake.TenantID, graphfake.ClientID, secret["entra.client_secret"], a.entra.URL, a.entra.URL, a.entra.ca) +
 		fmt.Sprintf(`api: {tokens: [{name: ana, person: ana, hash: %q}, {name: lea, person: lea, hash: %q}, {name: eve, person: eve, hash: %q}, {name: aud, person: aud, hash: %q}]}
 people:
-  - {id: ana, name: ana, slack: U0ANA, teams: %s, oidc: 00u-ana, groups: [sre], accounts: {entra: %s, azure: %s}}
+  - {id: ana, name: ana, slack: U0ANA, teams: %s, oidc: 00u-ana, groups: [sre], accounts: {entra: &object %s, azure: *object, certified: *object, certain: *object, federated: *object}}
   - {id: lea, name: lea, slack: U0LEA, groups: [leads]}
   - {id: eve, name: eve, entra: %s}
   - {id: aud, kind: service}
-`, api.HashToken(tokenOf("ana")), api.HashToken(tokenOf("lea")), api.HashToken(tokenOf("eve")), api.HashToken(tokenOf("aud")), ana, ana, ana, teamsfake.ObjectID("eve")) +
+`, api.HashToken(tokenOf("ana")), api.HashToken(tokenOf("lea")), api.HashToken(tokenOf("eve")), api.HashToken(tokenOf("aud")), ana, ana, teamsfake.ObjectID("eve")) +
 		fmt.Sprintf(`connectors:
   hooks: {type: webhook, url: %q, secret: %s}
   pg: {type: postgres, dsn: "postgres://elevate:%s@127.0.0.1:1/app?connect_timeout=1"}
   entra: {type: entra, tenant_id: %s, client_id: %s, client_secret: %s, graph_url: %q, login_url: %q, ca_file: %q}
   azure: {type: azure, tenant_id: %s, client_id: %s, client_secret: %s, resource_manager_url: %q, authority_url: %q, ca_file: %q}
+  certified: {type: entra, tenant_id: %s, client_id: %s, certificate_file: %q, graph_url: %q, login_url: %q, ca_file: %q}
+  certain: {type: azure, tenant_id: %s, client_id: %s, certificate_file: %q, resource_manager_url: %q, authority_url: %q, ca_file: %q}
+  federated: {type: azure, tenant_id: %s, client_id: %s, federated_token_file: %q, resource_manager_url: %q, authority_url: %q, ca_file: %q}
   ad: {type: activedirectory, controllers: [%q], bind: svc-elevate@corp.test, password: %s, groups: [%s], ca_file: %q, timeout: 1s} # TLS, and no LDAP
 `, a.judge.url+"a", secret["connectors.hooks.secret"], secret["connectors.pg.dsn"],
 			graphfake.TenantID, graphfake.ClientID, secret["connectors.entra.client_secret"], a.entra.URL, a.entra.URL, a.entra.ca,
-			armfake.Tenant, armfake.Client, secret["connectors.azure.client_secret"], a.azure.URL, a.azure.URL, a.azure.CAFile(a),
+			armfake.Tenant, armfake.Client, secret["connectors.azure.client_secret"], a.azure.URL, a.azure.URL, azureCA,
+			graphfake.TenantID, armfake.Client, a.certificate, a.entra.URL, a.entra.URL, a.entra.ca, // Graph does not know this application
+			armfake.Tenant, armfake.Client, a.certificate, a.azure.URL, a.azure.URL, azureCA,
+			armfake.Tenant, armfake.Client, a.token, a.azure.URL, a.azure.URL, azureCA,
 			strings.Replace(a.entra.URL, "https", "ldaps", 1), secret["connectors.ad.password"], ana, a.entra.ca) +
 		fmt.Sprintf(`roles:
   - {id: vpn, title: VPN, connector: hooks}
   - {id: db, title: Database, connector: pg, target: {role: db_admin}}
   - {id: user-admin, title: User administrator, connector: entra, target: {role: %s, scope: /}}
   - {id: contributor, title: Contributor, connector: azure, target: {scope: %s, role: %s}}
+  - {id: certified, title: User administrator, connector: certified, target: {role: %s, scope: /}}
+  - {id: certain, title: Contributor, connector: certain, target: {scope: %s, role: %s}}
+  - {id: federated, title: Contributor, connector: federated, target: {scope: %s, role: %s}}
   - {id: admins, title: Admins, connector: ad, target: {group: %s}}
 policies:
   - {name: all, match: "true", eligible: '"sre" in person.groups', duration: {max: 1h}, approve: [{by: '"leads" in person.groups'}], channel: {slack: C0ACCESS, teams: %q}}
 auditors: person.id == "aud"
-`, userAdministrator.Role, azureScope, armfake.Contributor, ana, teamsfake.Access)
+`, userAdministrator.Role, azureScope, armfake.Contributor, userAdministrator.Role, azureScope, armfake.Contributor, azureScope, armfake.Contributor, ana, teamsfake.Access)
 }
 
 // planted holds that every field that a configuration has for a secret has a canary in it, by what the program itself reads.
@@ -110,7 +143,7 @@ func (a *aviary) planted() {
 		a.Fatal(err)
 	}
 	fields := map[string]string{}
-	secretsIn("Config", reflect.ValueOf(*cfg), fields)
+	a.secretsIn("Config", reflect.ValueOf(*cfg), fields)
 	known := settings()
 	for _, block := range cfg.Connectors {
 		if err := block.Decode(known[block.Type]); err != nil {
@@ -122,14 +155,17 @@ func (a *aviary) planted() {
 			a.Errorf("nobody looks for secrets in the settings of connectors of type %s", kind)
 			continue
 		}
-		secretsIn("connectors of type "+kind, reflect.ValueOf(known[kind]).Elem(), fields)
+		a.secretsIn("connectors of type "+kind, reflect.ValueOf(known[kind]).Elem(), fields)
 	}
+	// The tenant that people are looked up in is signed in to with a secret here, and one way is all that it takes. The
+	// connector's certificate is read by the same code.
+	delete(fields, "Config.Entra.CertificateFile")
 	for field, text := range fields {
-		if !has(canaries(), func(secret string) bool { return strings.Contains(text, secret) }) {
+		if !has(a.secrets, func(secret string) bool { return strings.Contains(text, secret) }) {
 			a.Errorf("%s holds a secret, and no canary is planted in it", field)
 		}
 	}
-	for name, secret := range canaries() {
+	for name, secret := range a.secrets {
 		if !has(fields, func(text string) bool { return strings.Contains(text, secret) }) {
 			a.Errorf("the canary of %s is in no field that holds a secret", name)
 		}
@@ -145,8 +181,9 @@ func has(texts map[string]string, is func(string) bool) bool {
 	return false
 }
 
-// secretsIn finds what the secret fields of a value hold, by their names. What is not there counts as there and empty.
-func secretsIn(at string, v reflect.Value, found map[string]string) {
+// secretsIn finds what the secret fields of a value hold, and the files that it names for secrets, by their names. What is
+// not there counts as there and empty.
+func (a *aviary) secretsIn(at string, v reflect.Value, found map[string]string) {
 	if s, is := v.Interface().(access.Secret); is {
 		found[at] = s.Reveal()
 		return
@@ -156,26 +193,43 @@ func secretsIn(at string, v reflect.Value, found map[string]string) {
 		if v.IsNil() {
 			v = reflect.New(v.Type().Elem())
 		}
-		secretsIn(at, v.Elem(), found)
+		a.secretsIn(at, v.Elem(), found)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("yaml") != "-" {
-				secretsIn(at+"."+f.Name, v.Field(i), found)
+			switch f := v.Type().Field(i); {
+			case !f.IsExported() || f.Tag.Get("yaml") == "-" || f.Name == "CAFile": // certificates of authorities are no secret
+			case strings.HasSuffix(f.Name, "File") && f.Type.Kind() == reflect.String:
+				found[at+"."+f.Name] = a.contents(v.Field(i).String())
+			default:
+				a.secretsIn(at+"."+f.Name, v.Field(i), found)
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			secretsIn(fmt.Sprintf("%s[%d]", at, i), v.Index(i), found)
+			a.secretsIn(fmt.Sprintf("%s[%d]", at, i), v.Index(i), found)
 		}
 		if v.Len() == 0 {
-			secretsIn(at+"[]", reflect.Zero(v.Type().Elem()), found)
+			a.secretsIn(at+"[]", reflect.Zero(v.Type().Elem()), found)
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
-			secretsIn(fmt.Sprintf("%s[%v]", at, key), v.MapIndex(key), found)
+			a.secretsIn(fmt.Sprintf("%s[%v]", at, key), v.MapIndex(key), found)
 		}
 		if v.Len() == 0 {
-			secretsIn(at+"[]", reflect.Zero(v.Type().Elem()), found)
+			a.secretsIn(at+"[]", reflect.Zero(v.Type().Elem()), found)
 		}
 	}
+}
+
+// contents is what stands in a file; nothing in one without a name.
+func (a *aviary) contents(file string) string {
+	a.Helper()
+	if file == "" {
+		return ""
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return string(text)
 }

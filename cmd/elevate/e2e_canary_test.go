@@ -38,6 +38,9 @@ type aviary struct {
 	bot      *e2etest.Bot
 	redis    *goredis.Client
 	seen     map[string]string // where something may have been let out → what stands there
+
+	secrets, passing   map[string]string // the canaries: those of the configuration, by field, and others
+	certificate, token string            // the files that the configuration names
 }
 
 // TestNoSecretIsLetOut goes through the life of grants, with failures of everything around, and then looks for each secret
@@ -54,7 +57,7 @@ func TestNoSecretIsLetOut(t *testing.T) {
 		if text == "" {
 			t.Errorf("there is nothing in %s", where)
 		}
-		for _, birds := range []map[string]string{canaries(), passing()} {
+		for _, birds := range []map[string]string{a.secrets, a.passing} {
 			for name, secret := range birds {
 				if form := letOut(text, secret); form != "" {
 					t.Errorf("%s lets %s out, %s", where, name, form)
@@ -89,9 +92,10 @@ func openAviary(t *testing.T) *aviary {
 	store := e2etest.StartRedis(t)
 	listen := fmt.Sprintf("127.0.0.1:%d", e2etest.FreePort(t))
 	a := &aviary{site: &site{T: t, store: store, judge: startJudge(t)}, slack: slackfake.New(t), teams: teamsfake.New(t), seen: map[string]string{},
-		entra: openDirectory(t), azure: armfake.New(t),
+		entra: openDirectory(t), azure: armfake.New(t), secrets: secrets, passing: passing(),
 		provider: oidcfake.Start(t, "http://"+listen+"/signin/callback", oidcfake.User{Subject: "00u-ana", Name: "Ana Lima"}),
 		program:  e2etest.Program{Path: e2etest.Build(t), Env: []string{"REDIS_PASSWORD=" + secrets["store.url"], "SLACK_BOT_TOKEN=" + secrets["slack.bot_token"]}}}
+	a.files()
 	a.entra.Person(teamsfake.ObjectID("eve"))
 	a.redis = goredis.NewClient(&goredis.Options{Network: "unix", Addr: store.Socket()})
 	t.Cleanup(func() { _ = a.redis.Close() })
@@ -99,7 +103,7 @@ func openAviary(t *testing.T) *aviary {
 	for _, who := range []string{"ana", "lea", "zoe"} {
 		a.slack.AddUser(slackfake.User{ID: member(who), Name: who})
 	}
-	a.bot = a.program.StartBot(t, a.config(listen, secrets))
+	a.bot = a.program.StartBot(t, a.config(listen))
 	a.bots = append(a.bots, a.bot)
 	a.bot.WaitReady()
 	a.slack.OverHTTP("http://" + a.bot.Address())
@@ -172,7 +176,8 @@ func (a *aviary) fail() {
 	}
 	a.judge.once(moment{verb: "activate"}, func(judged) bool { return true })
 	var made struct{ ID access.RequestID }
-	for connector, role := range map[string]string{"pg": "db", "entra": "user-admin", "azure": "contributor", "ad": "admins"} {
+	for connector, role := range map[string]string{"pg": "db", "entra": "user-admin", "azure": "contributor", "ad": "admins",
+		"certified": "certified", "certain": "certain", "federated": "federated"} {
 		status, err := call(a.bot, "ana", http.MethodPost, "/requests", map[string]string{"role": role, "justification": "look at it"}, &made)
 		if err != nil || status != http.StatusCreated {
 			a.Fatalf("a request for %s: %d, %v", role, status, err)
@@ -201,7 +206,7 @@ func (a *aviary) fail() {
 		a.Fatal(err)
 	}
 	a.said("WRONGPASS")
-	a.password(canaries()["store.url"])
+	a.password(a.secrets["store.url"])
 	a.bot.WaitReady()
 	a.entra.Feel(graphfake.Says(http.StatusUnauthorized, "InvalidAuthenticationToken"))
 	if status, err := call(a.bot, "eve", http.MethodGet, "/requests", nil, nil); err != nil || status != http.StatusServiceUnavailable {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,4 +167,101 @@ func TestWhoeverCanWriteToRedisCannotProlong(t *testing.T) {
 		t.Error("somebody still holds it")
 	}
 	f.onRecord(audit.Forged, id)
+}
+
+// What Elevate remembers for itself counts for nothing where somebody else has written it, and nothing waits for it.
+func TestWhoeverCanWriteToRedisStopsNothing(t *testing.T) {
+	t.Parallel()
+	f := openFort(t, fortKeys)
+	f.active("ana", time.Minute)
+	keys, err := f.redis.Keys(t.Context(), "*}:m:*").Result()
+	if err != nil || !slices.ContainsFunc(keys, func(k string) bool { return strings.HasSuffix(k, "audit:head") }) {
+		t.Fatalf("what is remembered: %q, %v", keys, err)
+	}
+	for i, k := range keys {
+		if err := f.redis.Set(t.Context(), k, []string{"x", "a token and more"}[i%2], 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.active("bea", time.Minute)
+	if !strings.Contains(f.bots[0].Metrics(), `elevate_forged_total{what="memory"}`) {
+		t.Error("it is not counted")
+	}
+}
+
+// Keys come to a store that has been used without them, and another takes their place: what is open is what the audit log
+// says of it, and Elevate goes on.
+func TestKeysThatComeOrAreLostStopNothing(t *testing.T) {
+	t.Parallel()
+	f := openFort(t, "")
+	live, pending := f.active("ana", 2*time.Minute), f.ask("bea", 2*time.Minute)
+	f.onRecord("submit", pending)
+	for _, change := range [][]string{
+		{"auditors:", fortKeys + "auditors:"},
+		{"{id: k1, key: \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"}", "{id: k2, key: \"YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk=\"}"},
+	} {
+		f.bots[0].Stop()
+		f.rewrite(change...)
+		restart(t, f.bots[0])
+		f.isAgain(pending, access.Pending)
+		f.isAgain(live, access.Active)
+	}
+	if err := f.approves(f.bots[0], []access.RequestID{pending}); err != nil {
+		t.Fatal(err)
+	}
+	f.reach(f.bots[0], access.Active, []access.RequestID{pending})
+	for who, id := range map[string]access.RequestID{"ana": live, "bea": pending} {
+		if status := f.do(who, "end", id, nil); status != http.StatusOK {
+			t.Errorf("%s ends: %d", who, status)
+		}
+	}
+	f.reach(f.bots[0], access.Ended, []access.RequestID{live, pending})
+}
+
+const rotatedKeys = `secrets: {keys: [{id: k2, key: "YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk="}, {id: k1, key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}
+`
+
+// A key is replaced on one replica after the other. What either of them writes meanwhile is believed by both, and a replica
+// that lacks the key that marks does not start beside one that has it.
+func TestAKeyIsReplacedOnOneReplicaAfterTheOther(t *testing.T) {
+	t.Parallel()
+	f := openFort(t, fortKeys)
+	old := f.bots[0]
+	before := f.active("cat", 2*time.Minute)
+	next := e2etest.StartBot(t, siteConfig(fmt.Sprintf("store: {url: %q}", f.store.URL()), f.judge.url+"b")+rotatedKeys+
+		fmt.Sprintf("audit: {dir: %q}\n", filepath.Join(old.Dir, "audit")))
+	next.WaitReady()
+	meanwhile := f.ask("ana", 2*time.Minute)
+	if err := f.approves(next, []access.RequestID{meanwhile}); err != nil {
+		t.Fatal(err)
+	}
+	f.reach(old, access.Active, []access.RequestID{before, meanwhile})
+
+	old.Stop()
+	f.rewrite(fortKeys, rotatedKeys)
+	restart(t, old)
+	after := f.active("bea", 2*time.Minute)
+	f.reach(next, access.Active, []access.RequestID{before, meanwhile, after})
+	next.Stop()
+	restart(t, next)
+	if status := f.do("ana", "end", meanwhile, nil); status != http.StatusOK {
+		t.Fatalf("end: %d", status)
+	}
+	f.reach(next, access.Ended, []access.RequestID{meanwhile})
+	if doc := f.redis.HGet(t.Context(), f.record(meanwhile), "doc").Val(); !strings.HasPrefix(doc, `{"mark":"k2:`) {
+		t.Errorf("where all replicas know the new key, a record is %.40s", doc)
+	}
+	if metrics := old.Metrics() + next.Metrics(); strings.Contains(metrics, "elevate_forged_total{") {
+		t.Error("something was taken for somebody else's")
+	}
+
+	old.Stop()
+	f.rewrite(rotatedKeys, fortKeys)
+	old.Start()
+	eventually(f, func() error {
+		if log := old.Log(); old.Running() || !strings.Contains(log, "marks with key k2, which is missing here") {
+			return fmt.Errorf("a replica without the key runs: %s", log)
+		}
+		return nil
+	})
 }

@@ -307,7 +307,7 @@ func (o *office) addsDigest() {
 func (o *office) proves() {
 	o.Helper()
 	verify := e2etest.Elevate(o, o.bot.Dir, "audit", "verify")
-	if verify.Code != 0 || !strings.Contains(verify.Stdout, "proved: whole and unchanged") {
+	if verify.Code != 0 || !strings.Contains(verify.Stdout, "unbroken up to this head") {
 		o.Errorf("audit verify: code %d\n%s%s", verify.Code, verify.Stdout, verify.Stderr)
 	}
 	export := e2etest.Elevate(o, o.bot.Dir, "audit", "export")

@@ -15,6 +15,7 @@ import (
 	"elevate/bot/enrol"
 	pages "elevate/bot/page"
 	"elevate/bot/signin"
+	"elevate/bot/teams"
 	"elevate/bot/vouch"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -40,7 +41,7 @@ func (a *app) openFactors() (err error) {
 	if a.factors, err = factor.New(c); err != nil {
 		return fmt.Errorf("second factors: %w", err)
 	}
-	a.runs = append(a.runs, a.reseal)
+	a.runs = append(a.runs, a.onceRead(a.reseal))
 	return nil
 }
 
@@ -75,14 +76,14 @@ func (a *app) sendToSignIn(w http.ResponseWriter, r *http.Request, purpose strin
 	switch {
 	case err != nil:
 		pages.Write(w, http.StatusNotFound, pages.Page{Title: "This link leads nowhere", Tone: pages.Bad,
-			Lead: "It was used already, it is older than ten minutes, or a newer one took its place. Type “/elevate mfa” in your chat for a new one."})
+			Lead: "It was used already, it is older than ten minutes, or a newer one took its place. Type “" + a.command("") + " mfa” in your chat for a new one."})
 	case r.Method == http.MethodPost:
 		a.desk.Begin(w, r, signin.Errand{Purpose: purpose, Person: whose.ID, Back: r.URL.Path})
 	default:
 		pages.Write(w, http.StatusOK, pages.Page{Title: "Set up your second factor",
 			Lead: "Sign in first, so that Elevate knows that it is you.",
 			Form: &pages.Form{Action: r.URL.Path, Submit: "Sign in with " + a.cfg.OIDC.Name},
-			Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “/elevate mfa”, and to nobody else.",
+			Foot: "Did somebody send you this link? Then it is not for you: close the page. Elevate gives it to the one who typed “" + a.command("") + " mfa”, and to nobody else.",
 		})
 	}
 }
@@ -104,7 +105,10 @@ func (a *app) serveFactors(mux *http.ServeMux, programs *api.API) error {
 	if a.factors == nil {
 		return nil
 	}
-	c := enrol.Config{Factors: a.factors, SignIn: a.signsIn(), Logger: a.log}
+	c := enrol.Config{Factors: a.factors, SignIn: a.signsIn(), Command: a.command(""), Logger: a.log}
+	if here := a.command(teams.Name); a.cfg.Teams != nil && here != c.Command {
+		c.Teams = here
+	}
 	switch {
 	case !a.factors.HasKeys():
 	case a.cfg.AsksKey():

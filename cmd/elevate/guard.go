@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"elevate/bot"
@@ -20,24 +19,18 @@ func (a *app) mark(c *redis.Config) error {
 	if len(a.cfg.Secrets.Keys) == 0 {
 		return nil
 	}
-	marks, err := seal.NewMarker(a.cfg.Secrets.Keys)
-	if err != nil {
+	var err error
+	if a.marks, err = seal.NewMarker(a.cfg.Secrets.Keys); err != nil {
 		return fmt.Errorf("secrets.keys: %w", err)
 	}
-	c.Marks, c.Unmarked = marks, a.cfg.Secrets.AcceptUnmarked
+	c.Marks, c.Unmarked = a.marks, a.cfg.Secrets.AcceptUnmarked
 	c.Forged = func(id access.RequestID) {
 		if a.guard != nil {
 			a.guard.Doubt(id)
 		}
 	}
-	a.learn(func(dir string) error {
-		known, err := factorsOf(dir)
-		if err == nil && a.store != nil {
-			a.store.KnowFactors(known)
-		}
-		c.Factors = known
-		return err
-	})
+	c.Spoiled = func() { a.metrics.CountForged("memory") }
+	a.learn(a.factorLesson())
 	tell := bot.TellFactor(later{a}, a.chats)
 	c.Doubted = func(ctx context.Context, d factor.Doubt) {
 		a.metrics.CountForged("factor")
@@ -67,22 +60,18 @@ func (a *app) keptLinks() workflows.LinkVault {
 	guard := workflows.NewLinkGuard(workflows.LinkGuardConfig{
 		Store: a.store, Chats: a.chats, Found: func() { a.metrics.CountForged("link") }, Logger: a.log,
 	})
-	a.learn(guard.Read)
+	a.learn(guard.Lesson())
 	return knownLinks{guard, a.unread.why}
 }
 
-// factorsOf is what the audit log in a folder tells of people's factors: the newest version of each, and whether it was
-// taken away.
-func factorsOf(dir string) (map[access.PersonID]redis.Known, error) {
-	known := map[access.PersonID]redis.Known{}
-	err := audit.Select(dir, []string{"factor_", "key_"}, func(e audit.Event) error {
-		version, err := strconv.ParseInt(e.Detail["version"], 10, 64)
-		if err == nil && version > known[e.Person].Version { // others tell of enrolments
-			known[e.Person] = redis.Known{Version: version, None: e.Detail["none"] != ""}
+// factorLesson has the store know what the audit log tells of people's factors: their versions, and whether they were taken
+// away in them.
+func (a *app) factorLesson() audit.Lesson {
+	return audit.Lesson{Kinds: []string{"factor_", "key_"}, Event: func(e audit.Event) {
+		if k, ok := redis.KnownBy(e); ok { // others tell of enrolments
+			a.store.KnowFactor(e.Person, k)
 		}
-		return nil
-	})
-	return known, err
+	}}
 }
 
 // remark marks links anew with the first key. What goes wrong is tried again at the next start: the old keys are believed
@@ -101,7 +90,7 @@ func (a *app) guarded() (workflows.Store, error) {
 		return a.store, nil
 	}
 	anchors := workflows.NewAnchors(time.Now)
-	a.learn(anchors.Read)
+	a.learn(anchors.Lesson())
 	guard, err := workflows.NewGuard(workflows.GuardConfig{
 		Store: a.store, Anchors: anchors, Recover: a.recovery.Doubtful, Holder: replica(), Chats: a.chats, Found: a.metrics.CountForged, Logger: a.log,
 	})
@@ -109,6 +98,6 @@ func (a *app) guarded() (workflows.Store, error) {
 		return nil, err
 	}
 	a.guard = guard
-	a.runs = append(a.runs, guard.Run, a.remark, a.learnAgain)
-	return workflows.Anchored(a.store, anchors, guard.Doubt), nil
+	a.first, a.runs = append(a.first, a.readLog, guard.Run, a.stayPresent), append(a.runs, a.remark)
+	return workflows.Anchored(a.store, anchors, a.unread.why, guard.Doubt), nil
 }

@@ -9,6 +9,7 @@ import (
 	"elevate/bot/linking"
 	"elevate/bot/signin"
 	"elevate/bot/slack"
+	"elevate/bot/teams"
 	"elevate/cmd/internal/config"
 	"elevate/workflows"
 	"elevate/workflows/access"
@@ -98,7 +99,7 @@ func (a *app) resealTokens(ctx context.Context) error {
 
 // openLinking makes the pages on which people show whose chat account is whose.
 func (a *app) openLinking(links *workflows.Links, live *directory.Live) (err error) {
-	c := linking.Config{Links: links, Store: a.store, Directory: live, PublicURL: a.cfg.HTTP.PublicURL, Name: a.accountName, Logger: a.log}
+	c := linking.Config{Links: links, Store: a.store, Directory: live, PublicURL: a.cfg.HTTP.PublicURL, Name: a.accountName, Command: a.command, Logger: a.log}
 	if o := a.cfg.OIDC; o != nil {
 		sign, err := a.signinConfig()
 		if err != nil {
@@ -160,6 +161,17 @@ func (a *app) accountName(ctx context.Context, chat, account string) string {
 	}
 	return seen.Name
 }
+
+// command is what people type in a chat to call Elevate. Where the chat is not known it is Slack's, if there is Slack: in
+// Teams it is always the usual one.
+func (a *app) command(chat string) string {
+	if a.cfg.Slack == nil || chat == teams.Name {
+		return usualCommand
+	}
+	return a.cfg.Slack.Command
+}
+
+const usualCommand = "/elevate"
 
 // strangerSignedIn puts on record that somebody signed in who is nobody here, or not who was asked for.
 func (a *app) strangerSignedIn(ctx context.Context, id access.Identity, code string) {

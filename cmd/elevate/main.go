@@ -61,7 +61,7 @@ a connector activates the role, and at the end Elevate takes it away and proves 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	env := surroundings()
-	root.AddCommand(newServeCommand(), newCheckCommand(), newAuditCommand(), newRecoverCommand(), newRequestCommand(env), newGrantsCommand(env), newBenchCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newCheckCommand(), newAuditCommand(), newRecoverCommand(), newMFACommand(), newRequestCommand(env), newGrantsCommand(env), newBenchCommand(), newVersionCommand())
 	return root
 }
 

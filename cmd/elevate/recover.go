@@ -49,7 +49,7 @@ func recoverStore(ctx context.Context, path string, dry bool, out, errOut io.Wri
 		return err
 	}
 	// What the recovery logs is printed below, in a form for people.
-	a := &app{cfg: cfg, log: slog.New(slog.DiscardHandler), chats: chatsOf(cfg)}
+	a := &app{cfg: cfg, log: slog.New(slog.DiscardHandler), chats: chatsOf(cfg), unread: newUnread()}
 	defer func() { err = errors.Join(err, a.close()) }()
 	if err := a.openStore(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)

@@ -49,7 +49,10 @@ func serve(cmd *cobra.Command, path string) (err error) {
 		"chats", app.chats, "roles", len(cfg.Roles), "connectors", len(made))
 	g, ctx := errgroup.WithContext(ctx)
 	app.start(ctx, g)
-	g.Go(func() error { return serveHTTP(ctx, listener, app.handler, log) })
+	g.Go(func() error {
+		app.unread.wait(ctx)
+		return serveHTTP(ctx, listener, app.handler, log)
+	})
 	err = g.Wait()
 	app.finish(context.WithoutCancel(ctx))
 	log.Info("elevate has stopped", "err", err)

@@ -15,17 +15,28 @@ import (
 // readAgain is how often an audit log that could not be read is tried again.
 const readAgain = 10 * time.Second
 
-// unread is what the audit log has to teach, and why not all of it could be read. With keys the log says what the newest
-// versions of requests, factors and links are. Where it cannot be read, an older one may have been put back: then nothing
-// is activated, no second factor vouches for anything, and no link counts. Access ends all the same.
+// readOn is how often what was written since is read. An event is in the files half a second after it happened.
+const readOn = time.Second
+
+// readSoon is how long people are kept waiting at a start for the audit log to be read: most logs are by then, and whoever
+// comes first is refused nothing. Chats wait three seconds for an answer.
+const readSoon = time.Second
+
+// unread is what the audit log has to teach, and why not all of it is known. With keys the log says what the newest
+// versions of requests, factors and links are. Before it was read, and where it cannot be, an older one may have been put
+// back: then nothing is activated, no second factor vouches for anything, and no link counts. Access ends all the same.
 type unread struct {
-	lessons []func(dir string) error
+	lessons []audit.Lesson
+	tried   chan struct{} // closed when all of the log was read, or could not be
+	known   chan struct{} // closed when all of it was read
 
 	mu  sync.Mutex
 	err error
 }
 
-// why tells why not all of the log could be read, or nil.
+func newUnread() *unread { return &unread{tried: make(chan struct{}), known: make(chan struct{})} }
+
+// why tells why not all that the log says is known, or nil.
 func (u *unread) why() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -38,40 +49,76 @@ func (u *unread) set(err error) {
 	u.err = err
 }
 
-// learn has somebody read the audit log, and read it anew until all of it can be read.
-func (a *app) learn(lesson func(dir string) error) {
-	a.unread.lessons = append(a.unread.lessons, lesson)
-	if err := lesson(a.cfg.Audit.Dir); err != nil {
-		err = fmt.Errorf("audit.dir: %w; let Elevate's account read it, or bring its disk back: it is tried again every %s", err, readAgain)
-		a.unread.set(err)
-		a.log.Error("the audit log cannot be read: access ends as it should, and nothing is activated, no second factor is taken and no link counts until it can be", "err", err)
+// wait waits for the log to be read, or not for long.
+func (u *unread) wait(ctx context.Context) {
+	if u.why() == nil {
+		return
+	}
+	late := time.NewTimer(readSoon)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+	case <-u.tried:
+	case <-late.C:
 	}
 }
 
-// learnAgain reads the log again until all of it could be read.
-func (a *app) learnAgain(ctx context.Context) error {
-	for a.unread.why() != nil {
+// learn has the log teach somebody, once it is read.
+func (a *app) learn(lesson audit.Lesson) {
+	a.unread.lessons = append(a.unread.lessons, lesson)
+	a.unread.set(audit.ErrReading)
+}
+
+// onceRead runs something when all of the audit log was read.
+func (a *app) onceRead(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(readAgain):
-		}
-		if a.taught() {
-			a.unread.set(nil)
-			a.log.Info("all of the audit log could be read; what waited for it goes on")
+		case <-a.unread.known:
+			return run(ctx)
 		}
 	}
-	return nil
 }
 
-// taught tells whether everybody could read all of the log now.
-func (a *app) taught() bool {
-	for _, lesson := range a.unread.lessons {
-		if lesson(a.cfg.Audit.Dir) != nil {
-			return false
+// readLog reads the audit log beside everything else: all of it, as soon as it can be read, and then what is written to it,
+// so that each replica knows what the others wrote last.
+func (a *app) readLog(ctx context.Context) error {
+	study, began := audit.NewStudy(a.cfg.Audit.Dir, a.unread.lessons), time.Now()
+	known := sync.OnceFunc(func() { close(a.unread.known) })
+	var err error
+	for first := true; ; first = false {
+		before, wait := err, readOn
+		if err = study.Read(ctx); ctx.Err() != nil {
+			return nil
+		}
+		switch {
+		case err != nil:
+			wait = readAgain
+			err = fmt.Errorf("audit.dir: %w; let Elevate's account read it, or bring its disk back: it is tried again every %s", err, readAgain)
+			if before == nil {
+				a.log.Error("the audit log cannot be read: access ends as it should, and nothing is activated, no second factor is taken and no link counts until it can be", "err", err)
+			}
+		case first:
+			took := time.Since(began)
+			a.log.Info("the audit log was read", "lines", study.Lines(), "took", took.Round(time.Millisecond),
+				"lines_per_second", int64(float64(study.Lines())/took.Seconds()))
+		case before != nil:
+			a.log.Info("all of the audit log could be read; what waited for it goes on")
+		}
+		a.unread.set(err)
+		if first {
+			close(a.unread.tried)
+		}
+		if err == nil {
+			known()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
 		}
 	}
-	return true
 }
 
 // auditHealthy tells why evidence could be lost, or what it says not be known; nil: neither.
@@ -88,8 +135,7 @@ func unknown(why func() error) error {
 	if err == nil {
 		return nil
 	}
-	return &access.Refusal{Kind: access.ErrUnavailable, Code: "audit_unreadable", Err: err,
-		Text: "Elevate cannot read its audit log, so it cannot tell whether somebody has changed who is who, or your second factor, and nothing was done. Please tell whoever looks after Elevate. Access that somebody holds ends as it should."}
+	return workflows.NotKnown(err, "whether somebody has changed who is who, or your second factor", "Access that somebody holds ends as it should.")
 }
 
 // knownFactors are those of the store, where it is known what their newest versions are. Whatever is done with a factor

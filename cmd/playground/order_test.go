@@ -173,6 +173,17 @@ func TestPanelFollowsAGrantToItsEnd(t *testing.T) {
 	}
 }
 
+func TestALaterReminderOfWhatIsOverdueIsCalledOne(t *testing.T) {
+	t.Parallel()
+	for overdue, want := range map[bool]string{false: "root counts as overdue", true: "people are told again of root"} {
+		r := &access.Record{Overdue: overdue}
+		r.Role.ID = "root"
+		if got := what(access.TimerOverdue, r); got != want {
+			t.Errorf("overdue %t: %q, want %q", overdue, got, want)
+		}
+	}
+}
+
 // spoil changes a letter in the audit log.
 func spoil(t *testing.T, dir string) {
 	t.Helper()

@@ -232,6 +232,9 @@ func what(t access.Timer, r *access.Record) string {
 	case access.TimerEnd:
 		return role + " ends"
 	case access.TimerOverdue:
+		if r.Overdue {
+			return "people are told again of " + role
+		}
 		return role + " counts as overdue"
 	case access.TimerActivate:
 		return "next try to give " + role

@@ -55,9 +55,9 @@ type Config struct {
 	// Forged is told of each record that is not ours when it is read, also where the reading goes on without it. It
 	// must not wait. Nil: nobody is told.
 	Forged func(access.RequestID)
-	// Factors are the newest versions of people's factors that the audit log tells of: one that is older, or gone, is not
-	// believed. What this store itself reads and writes is known beside it.
-	Factors map[access.PersonID]Known
+	// Spoiled is told of each remembered value that is not ours, when somebody asks for it. It must not wait. Nil: nobody is
+	// told; it is logged anyway.
+	Spoiled func()
 	// Doubted is told of each factor that is not what Elevate wrote last, when that has been settled. Nil: nobody is told.
 	Doubted func(ctx context.Context, d factor.Doubt)
 	// Log gets what no caller is told: documents that cannot be read, shards that did not answer. Nil: nothing is logged.

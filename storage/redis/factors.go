@@ -32,11 +32,31 @@ func (s *Store) Factor(ctx context.Context, p access.PersonID) (factor.Stored, e
 	if err != nil {
 		return factor.Stored{}, fmt.Errorf("redis: factor: %w", err)
 	}
+	return readFactor(p, h)
+}
+
+// Glance tells what lies in the store as a person's factor, and why it is not believed, without settling that.
+func (s *Store) Glance(ctx context.Context, p access.PersonID) (factor.Stored, string, error) {
+	key := s.factorKeys(p).factor
+	known := s.factors.of(nameOf(key))
+	stored, err := s.client.HGetAll(ctx, key).Result()
+	if err != nil {
+		return factor.Stored{}, "", fmt.Errorf("redis: factor: %w", err)
+	}
+	h := s.look(key, stored, known)
+	if h.how != "" {
+		return factor.Stored{}, h.how, nil
+	}
+	out, err := readFactor(p, h.fields)
+	return out, "", err
+}
+
+func readFactor(p access.PersonID, h map[string]string) (factor.Stored, error) {
 	n := numbers{of: h}
 	out := factor.Stored{
 		ID: h["id"], Sealed: h["seed"], Since: n.time("since"), Counter: n.number("counter"), LockedUntil: n.time("until"),
 		Disabled: h["disabled"] != "", ResetBy: access.PersonID(h["reset_by"]), ResetAt: n.time("reset_at"), Keys: n.keys(),
-		Doubted: h[fieldDoubted] != "", Lost: h[fieldLost] != "",
+		Doubted: h[fieldDoubted] != "", Lost: h[fieldLost] != "", Removed: h[fieldRemoved] != "",
 	}
 	if n.err != nil || out.ID == "" && out.Sealed != "" {
 		return factor.Stored{}, fmt.Errorf("redis: the factor of %s is unreadable: %w", p, errors.Join(n.err, errors.New("no whole one")))
@@ -73,7 +93,7 @@ func (s *Store) Enrolment(ctx context.Context, p access.PersonID) (factor.Enrolm
 	n := numbers{of: h}
 	out := factor.Enrolment{
 		ID: h["id"], Step: factor.Step(h["step"]), Kind: access.Method(h["kind"]), Sealed: h["sealed"], Link: h["link"], Ticket: h["ticket"],
-		Counter: n.number("counter"), Vouched: h["vouched"],
+		Counter: n.number("counter"), Vouched: h["vouched"], Again: h["again"] != "",
 	}
 	if n.err != nil {
 		return factor.Enrolment{}, fmt.Errorf("redis: the enrolment of %s is unreadable: %w", p, n.err)
@@ -117,7 +137,11 @@ func (s *Store) Enrol(ctx context.Context, p access.PersonID, e factor.Enrolment
 
 // changing are the fields of an enrolment that its steps change.
 func changing(e factor.Enrolment) []any {
-	return []any{"step", string(e.Step), "kind", string(e.Kind), "sealed", e.Sealed, "ticket", e.Ticket, "counter", e.Counter, "vouched", e.Vouched}
+	again := ""
+	if e.Again {
+		again = "1"
+	}
+	return []any{"step", string(e.Step), "kind", string(e.Kind), "sealed", e.Sealed, "ticket", e.Ticket, "counter", e.Counter, "vouched", e.Vouched, "again", again}
 }
 
 // Advance moves an enrolment on.
@@ -219,6 +243,13 @@ func (s *Store) Remove(ctx context.Context, p access.PersonID, id string, askedB
 	return word == "ok", err
 }
 
+// Clear takes all there is away.
+func (s *Store) Clear(ctx context.Context, p access.PersonID, ev audit.Event) (bool, error) {
+	k := s.factorKeys(p)
+	word, err := s.factorStep(ctx, "factor_clear", []string{k.factor, k.events, k.attempt, k.enrolment}, []audit.Event{ev})
+	return word == "ok", err
+}
+
 // AskReset notes that an administrator asks for the removal.
 func (s *Store) AskReset(ctx context.Context, p access.PersonID, id string, by access.PersonID, at time.Time, ev audit.Event) (bool, error) {
 	k := s.factorKeys(p)
@@ -245,6 +276,7 @@ var factorWords = map[string]map[string]bool{
 	"factor_miss":    {"missed": true, "locked": true, "disabled": true, "none": true},
 	"factor_remove":  {"ok": true, "moved": true},
 	"factor_ask":     {"ok": true, "moved": true},
+	"factor_clear":   {"ok": true, "none": true},
 }
 
 // factorStep runs a script that takes the attempt's life, its events, and its own arguments.

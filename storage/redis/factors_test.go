@@ -127,7 +127,7 @@ func (w *two) enrol(t *testing.T) {
 	must(err)
 	_, err = f.Name(ctx, access.Actor{Person: "ana"}, word)
 	must(err)
-	must(f.Confirm(ctx, access.Actor{Person: "root"}, "ana", access.Secret{}))
+	must(f.Confirm(ctx, access.Actor{Person: "root"}, "ana", "", access.Secret{}))
 }
 
 func (w *two) code(t *testing.T, from time.Duration) access.Secret {

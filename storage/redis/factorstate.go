@@ -15,14 +15,31 @@ import (
 
 	"elevate/workflows"
 	"elevate/workflows/access"
+	"elevate/workflows/audit"
 	"elevate/workflows/factor"
 )
 
-// Known is the newest version of a factor that somebody knows of. None says that there is no factor in it.
+// Known is the newest version of a factor that somebody knows of. None says that there is no factor in it, and Removed that
+// its owner took the last one away.
 type Known struct {
-	Version int64
-	None    bool
-	fields  map[string]string // nil: only the version is known
+	Version       int64
+	None, Removed bool
+	fields        map[string]string // nil: only the version is known
+}
+
+// left are the fields of what an owner's removal has left, or none.
+func (k Known) left() map[string]string {
+	if !k.Removed {
+		return map[string]string{}
+	}
+	return map[string]string{fieldRemoved: "1"}
+}
+
+// KnownBy is what an event of the audit log tells of a factor; false where it tells nothing.
+func KnownBy(e audit.Event) (Known, bool) {
+	version, err := strconv.ParseInt(e.Detail["version"], 10, 64)
+	none := e.Detail["none"]
+	return Known{Version: version, None: none != "", Removed: none == noneRemoved}, err == nil
 }
 
 // The fields beside those of the scripts. A version is the Unix millisecond at which it was written, and more than that of
@@ -33,6 +50,8 @@ const (
 	fieldEnds    = "ends"    // when it is over (Unix ms), where it has a time to live
 	fieldDoubted = "doubted" // it stands for a factor that was altered
 	fieldLost    = "lost"    // it stands for a factor that is gone
+	fieldRemoved = "removed" // its owner took the last one away
+	noneRemoved  = "removed" // what an event says of that
 )
 
 const (
@@ -51,25 +70,19 @@ type factorStates struct {
 	seed  maphash.Seed
 }
 
-func newFactorStates(known map[access.PersonID]Known) *factorStates {
-	f := &factorStates{known: map[string]Known{}, seed: maphash.MakeSeed()}
-	f.learn(known)
-	return f
+func newFactorStates() *factorStates {
+	return &factorStates{known: map[string]Known{}, seed: maphash.MakeSeed()}
 }
 
-// learn knows what somebody else tells of factors, where it is newer than what is known.
-func (f *factorStates) learn(known map[access.PersonID]Known) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for p, k := range known {
-		if name := factorName(p); k.Version > f.known[name].Version {
-			f.known[name] = k
-		}
+// KnowFactor has the store know a version of a person's factor that the audit log tells of: one that is older, or gone, is
+// not believed from then on. What this store itself reads and writes is known beside it.
+func (s *Store) KnowFactor(p access.PersonID, k Known) {
+	s.factors.mu.Lock()
+	defer s.factors.mu.Unlock()
+	if name := factorName(p); k.Version > s.factors.known[name].Version {
+		s.factors.known[name] = k
 	}
 }
-
-// KnowFactors has the store know what Config.Factors would have told it, where that became known later.
-func (s *Store) KnowFactors(known map[access.PersonID]Known) { s.factors.learn(known) }
 
 func (f *factorStates) turn(key string) *sync.Mutex {
 	return &f.turns[maphash.String(f.seed, key)%uint64(len(f.turns))]
@@ -86,7 +99,7 @@ func (f *factorStates) note(name string, version int64, fields map[string]string
 	if !isFactor(name) && !strings.HasPrefix(name, "fe:") {
 		return
 	}
-	k := Known{Version: version, None: proofless(fields), fields: fields}
+	k := Known{Version: version, None: proofless(fields), Removed: fields[fieldRemoved] != "", fields: fields}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if k.Version >= f.known[name].Version {
@@ -152,6 +165,8 @@ func (s *Store) look(key string, stored map[string]string, known Known) hash {
 	switch {
 	case len(stored) == 0 && isFactor(name) && known.Version > 0 && !known.None:
 		h.how = factor.Gone
+	case len(stored) == 0 && isFactor(name):
+		h.fields = known.left() // the store may lose that too
 	case len(stored) == 0, !isFactor(name) && ends > 0 && s.cfg.Now().UnixMilli() > ends+slack.Milliseconds():
 	case s.believe(named(markFactor, name), stored[fieldMark], factorText(stored)) != nil, n.err != nil:
 		h.how = factor.Altered
@@ -298,7 +313,7 @@ func (s *Store) settle(ctx context.Context, h hash) error {
 	case known.fields != nil:
 		c.fields, d.Restored = known.fields, true
 	case known.None && h.how == factor.Older: // what was put there is gone again, and nobody is locked out by it
-		c.fields, d.Restored = s.next(h, nil, 0), true
+		c.fields, d.Restored = s.next(h, known.left(), 0), true
 	case h.how == factor.Gone:
 		c.fields = s.next(h, map[string]string{fieldLost: "1"}, 0)
 	default:

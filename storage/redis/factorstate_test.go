@@ -6,7 +6,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -63,11 +62,14 @@ func aStep(kind string) audit.Event {
 
 func openVault(t *testing.T, server *storagetest.Redis, known map[access.PersonID]redis.Known) *vault {
 	v := &vault{T: t, server: server}
-	v.Store = open(t, redis.Config{URL: server.URL(), Shards: 1, Marks: marks(t, "k1"), Factors: known, Doubted: func(_ context.Context, d factor.Doubt) {
+	v.Store = open(t, redis.Config{URL: server.URL(), Shards: 1, Marks: marks(t, "k1"), Doubted: func(_ context.Context, d factor.Doubt) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.doubts = append(v.doubts, d)
 	}})
+	for p, k := range known {
+		v.KnowFactor(p, k)
+	}
 	return v
 }
 
@@ -123,8 +125,8 @@ func (v *vault) logged() map[access.PersonID]redis.Known {
 	v.must(err)
 	known := map[access.PersonID]redis.Known{}
 	for _, e := range events {
-		if n, err := strconv.ParseInt(e.Detail["version"], 10, 64); err == nil && n > known[e.Person].Version {
-			known[e.Person] = redis.Known{Version: n, None: e.Detail["none"] != ""}
+		if k, ok := redis.KnownBy(e); ok && k.Version > known[e.Person].Version {
+			known[e.Person] = k
 		}
 	}
 	return known
@@ -275,16 +277,41 @@ func TestAFactorThatWasTakenAwayIsNotLost(t *testing.T) {
 	known := v.logged()
 	v.put("f:ana", nil)
 	for _, s := range []*vault{v, openVault(t, v.server, known)} {
-		if got := s.stored("ana"); !reflect.DeepEqual(got, factor.Stored{}) {
+		if got := s.stored("ana"); !reflect.DeepEqual(got, factor.Stored{Removed: true}) {
 			t.Errorf("%+v", got)
 		}
 		s.doubted()
 		s.put("f:ana", older)
-		if got := s.stored("ana"); !reflect.DeepEqual(got, factor.Stored{}) { // nor is anybody locked out by it
+		if got := s.stored("ana"); !reflect.DeepEqual(got, factor.Stored{Removed: true}) { // nor is anybody locked out by it
 			t.Errorf("it is back, or something stands for it: %+v", got)
 		}
 		s.doubted(factor.Doubt{Person: "ana", How: factor.Older, Restored: true})
 		s.put("f:ana", nil)
+	}
+}
+
+// TestNoSignInMakesAnotherOfWhatItsOwnerTookAway, however late it is: an administrator's word does, and that settles it.
+func TestNoSignInMakesAnotherOfWhatItsOwnerTookAway(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []access.Method{access.TOTP, access.WebAuthn} {
+		v := openVault(t, storagetest.StartRedis(t), nil)
+		v.make("ana")
+		gone, err := v.Remove(t.Context(), "ana", "f-ana", "", aStep("factor_removed"))
+		if v.must(err); !gone || !v.stored("ana").Removed {
+			t.Fatal(gone, v.stored("ana"))
+		}
+		e := factor.Enrolment{ID: "f2", Step: factor.Opened, Kind: kind, Sealed: "both", Link: "l2"}
+		v.must(v.Enrol(t.Context(), "ana", e, time.Hour, aStep("factor_link")))
+		e.Vouched = "sign-in"
+		if made, err := v.Confirm(t.Context(), "ana", e, factor.Opened, time.Now(), aStep("factor_set")); err != nil || made {
+			t.Errorf("%s: by a sign-in: %v, %v", kind, made, err)
+		}
+		e.Vouched = ""
+		made, err := v.Confirm(t.Context(), "ana", e, factor.Opened, time.Now(), aStep("factor_set"))
+		if v.must(err); !made || v.stored("ana").Removed {
+			t.Errorf("%s: by an administrator: %v, %+v", kind, made, v.stored("ana"))
+		}
+		v.doubted()
 	}
 }
 
@@ -446,4 +473,71 @@ func TestAnActThatIsPutBackIsNotVouchedForAgain(t *testing.T) {
 		t.Errorf("an act that somebody else wrote: %q, %v", sealed, err)
 	}
 	v.doubted(factor.Doubt{Person: "ana", Enrolment: true, How: factor.Altered})
+}
+
+// A factor is taken away by somebody else than the replicas, which may know it, doubt it, or have lost it.
+func TestAClearedFactorIsPutBackByNoReplica(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(v *vault, older map[string]string)
+		how   string
+		ahead time.Duration // of the version that the log tells
+		gone  bool
+	}{
+		"as it was made": {func(*vault, map[string]string) {}, "", 0, true},
+		"altered": {func(v *vault, _ map[string]string) {
+			v.must(v.Client().HSet(v.Context(), at("f:ana"), "seed", "mine").Err())
+		}, factor.Altered, 0, true},
+		"older":                         {func(v *vault, older map[string]string) { v.put("f:ana", older) }, factor.Older, 0, true},
+		"older, with a clock that lags": {func(v *vault, older map[string]string) { v.put("f:ana", older) }, factor.Older, time.Hour, true},
+		"gone":                          {func(v *vault, _ map[string]string) { v.put("f:ana", nil) }, factor.Gone, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storagetest.StartRedis(t)
+			v := openVault(t, server, nil)
+			v.make("ana")
+			older := v.hash("ana")
+			if _, err := v.Spend(t.Context(), "ana", "f-ana", 11, someLimits, aStep("factor_used")); err != nil {
+				t.Fatal(err)
+			}
+			last := v.hash("ana")
+			log := v.logged()
+			if c.ahead > 0 {
+				log["ana"] = redis.Known{Version: time.Now().Add(c.ahead).UnixMilli()}
+			}
+			other := openVault(t, server, log)
+			if c.ahead > 0 {
+				v.KnowFactor("ana", log["ana"])
+			}
+			c.spoil(v, older)
+			lies := v.hash("ana")
+			_, how, err := other.Glance(t.Context(), "ana")
+			v.must(err)
+			if how != c.how || !maps.Equal(v.hash("ana"), lies) {
+				t.Errorf("at a glance it is %q, want %q, and %v was %v", how, c.how, v.hash("ana"), lies)
+			}
+			gone, err := other.Clear(t.Context(), "ana", aStep("factor_reset"))
+			v.must(err)
+			if gone != c.gone {
+				t.Fatalf("cleared: %v", gone)
+			}
+			if !c.gone {
+				return
+			}
+			if !v.logged()["ana"].None {
+				t.Error("the log does not tell that there is none")
+			}
+			for _, put := range []map[string]string{nil, last, older} {
+				if put != nil {
+					v.put("f:ana", put)
+				}
+				for _, replica := range []*vault{v, other, openVault(t, server, v.logged())} {
+					if s := replica.stored("ana"); s.ID != "" || s.Lost || s.Doubted {
+						t.Errorf("a replica has %+v", s)
+					}
+				}
+			}
+		})
+	}
 }

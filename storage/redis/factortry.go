@@ -111,6 +111,9 @@ func (s *Store) factorEvents(events []audit.Event, made []int, changes []change)
 				e.Detail["version"] = c.fields[fieldVersion]
 				if proofless(c.fields) {
 					e.Detail["none"] = "1"
+					if c.fields[fieldRemoved] != "" {
+						e.Detail["none"] = noneRemoved
+					}
 				}
 			}
 		}

@@ -54,6 +54,12 @@ func (s *Store) Reserve(ctx context.Context, key, who string, limit int, keep ti
 	return nil, fmt.Errorf("redis: %w", unknown(ask, f[0]))
 }
 
+// Present notes that somebody is there, under the clock of the server, and gives all whose last word is no older than keep.
+// Vacate takes a word back.
+func (s *Store) Present(ctx context.Context, key, who string, keep time.Duration) ([]string, error) {
+	return s.words(ctx, call{script: "present", keys: []string{s.places(key)}, args: []any{who, millis(keep)}})
+}
+
 // Vacate gives places back; one that is free already is no error.
 func (s *Store) Vacate(ctx context.Context, key string, who ...string) error {
 	if len(who) == 0 {

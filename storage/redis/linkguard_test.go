@@ -33,7 +33,7 @@ func openRegistry(t *testing.T, url, logs string) *registry {
 	t.Helper()
 	r := &registry{T: t, url: url, store: open(t, redis.Config{URL: url, Shards: 1, Chats: []string{"slack"}, Marks: marks(t, "k1")})}
 	r.guard = workflows.NewLinkGuard(workflows.LinkGuardConfig{Store: r.store, Chats: []string{"slack"}, Found: func() { r.found++ }})
-	if err := r.guard.Read(logs); err != nil {
+	if err := audit.NewStudy(logs, []audit.Lesson{r.guard.Lesson()}).Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var err error

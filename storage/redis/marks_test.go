@@ -216,22 +216,43 @@ func TestDeliveriesOfOthersAreNotWorked(t *testing.T) {
 	}
 }
 
-func TestMemoryOfOthersIsNotBelieved(t *testing.T) {
+// What is remembered and not ours counts as never remembered: whoever can write it could have deleted it, and what waits
+// for it must not wait for ever.
+func TestMemoryOfOthersCountsForNothing(t *testing.T) {
 	t.Parallel()
-	g := openGuarded(t, storagetest.StartRedis(t).URL(), func(*redis.Config) {})
+	spoiled := 0
+	g := openGuarded(t, storagetest.StartRedis(t).URL(), func(c *redis.Config) { c.Spoiled = func() { spoiled++ } })
 	if err := errors.Join(g.Put(t.Context(), "a", []byte("1"), time.Minute), g.Put(t.Context(), "b", []byte("2"), time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	a, b := key(t, g.Store, "m:a"), key(t, g.Store, "m:b")
-	for name, value := range map[string]string{"plain": "token 1", "another's": g.Client().Get(t.Context(), b).Val(), "short": "mark:k1 1"} {
-		if err := g.Client().Set(t.Context(), a, value, time.Minute).Err(); err != nil {
+	for name, spoil := range map[string]func() error{
+		"plain": func() error { return g.Client().Set(t.Context(), a, "token 1", time.Minute).Err() },
+		"another's": func() error {
+			return g.Client().Set(t.Context(), a, g.Client().Get(t.Context(), b).Val(), time.Minute).Err()
+		},
+		"short":         func() error { return g.Client().Set(t.Context(), a, "mark:k1 1", time.Minute).Err() },
+		"empty":         func() error { return g.Client().Set(t.Context(), a, "", time.Minute).Err() },
+		"without token": func() error { return g.Client().Set(t.Context(), a, "x", time.Minute).Err() },
+	} {
+		before := spoiled
+		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := g.Recall(t.Context(), "a"); !errors.Is(err, workflows.ErrForged) {
+		if v, err := g.Recall(t.Context(), "a"); err != nil || v != nil {
 			t.Errorf("%s: recalled %q, %v", name, v, err)
 		}
-		if v, _, err := g.Once(t.Context(), "a", []byte("3"), time.Minute); !errors.Is(err, workflows.ErrForged) {
-			t.Errorf("%s: once gave %q, %v", name, v, err)
+		if v, first, err := g.Once(t.Context(), "a", []byte("3"), time.Minute); err != nil || !first || string(v) != "3" {
+			t.Errorf("%s: once gave %q, first %t, %v", name, v, first, err)
+		}
+		if v, err := g.Recall(t.Context(), "a"); err != nil || string(v) != "3" {
+			t.Errorf("%s: recalled %q in its place, %v", name, v, err)
+		}
+		if v, first, err := g.Once(t.Context(), "a", []byte("4"), time.Minute); err != nil || first || string(v) != "3" {
+			t.Errorf("%s: once more gave %q, first %t, %v", name, v, first, err)
+		}
+		if spoiled != before+2 {
+			t.Errorf("%s: told of %d times", name, spoiled-before)
 		}
 	}
 }

@@ -9,41 +9,62 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"elevate/workflows"
 )
 
-// Once stores a value where there is none, and gives what is stored.
+// mostForgeries bounds how often a value that is not ours is replaced while somebody puts another in its place.
+const mostForgeries = 10
+
+// Once stores a value where there is none, and gives what is stored. What is there and not ours is told of and gives way:
+// whoever can write to the server could have deleted it as well.
 func (s *Store) Once(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, bool, error) {
 	ask := call{script: "once", keys: []string{s.memory(key)}, args: []any{rand.Text(), s.markBytes(markMemory, key, value), millis(ttl)}}
-	reply, err := s.run(ctx, ask)
-	if err != nil {
-		return nil, false, fmt.Errorf("redis: %w", err)
-	}
-	f, err := texts(reply)
-	if err != nil || len(f) != 2 {
-		return nil, false, fmt.Errorf("redis: once: %w", errors.Join(err, errors.New("not a word and a value")))
-	}
-	switch f[0] {
-	case "first", "kept":
-		stored, err := s.readBytes(markMemory, key, f[1])
-		if err == nil && s.cfg.Marks != nil && len(stored) == len(f[1]) { // believed without a mark, which it gets
+	for tries := 1; ; tries++ {
+		f, err := s.two(ctx, ask)
+		if err != nil {
+			return nil, false, err
+		}
+		word, kept := f[0], f[1]
+		if word != "first" && word != "kept" {
+			return nil, false, fmt.Errorf("redis: %w", unknown(ask, word))
+		}
+		stored, err := s.readBytes(markMemory, key, kept)
+		switch {
+		case errors.Is(err, workflows.ErrForged) && tries < mostForgeries:
+			s.spoiled(key)
+			ask.args = append(ask.args[:3:3], kept)
+			continue
+		case err == nil && s.cfg.Marks != nil && len(stored) == len(kept): // believed without a mark, which it gets
 			err = s.client.SetArgs(ctx, s.memory(key), rand.Text()+" "+string(s.markBytes(markMemory, key, stored)), goredis.SetArgs{KeepTTL: true}).Err()
 		}
-		return stored, f[0] == "first", err
+		return stored, word == "first", err
 	}
-	return nil, false, fmt.Errorf("redis: %w", unknown(ask, f[0]))
 }
 
-// Recall gives the value under a key.
+// Recall gives the value under a key: none where what is there is not ours, of which is told.
 func (s *Store) Recall(ctx context.Context, key string) ([]byte, error) {
 	stored, err := s.client.Get(ctx, s.memory(key)).Result()
-	if errors.Is(err, goredis.Nil) {
+	switch {
+	case errors.Is(err, goredis.Nil):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("redis: recall: %w", err)
 	}
 	_, value, _ := strings.Cut(stored, " ") // behind the token of the attempt that stored it
-	return s.readBytes(markMemory, key, value)
+	text, err := s.readBytes(markMemory, key, value)
+	if errors.Is(err, workflows.ErrForged) {
+		s.spoiled(key)
+		return nil, nil
+	}
+	return text, err
+}
+
+func (s *Store) spoiled(key string) {
+	s.cfg.Log.Error("what Elevate remembered was not written by it, or not under a key of secrets.keys; it counts for nothing", "key", s.memory(key))
+	if s.cfg.Spoiled != nil {
+		s.cfg.Spoiled()
+	}
 }
 
 // Put replaces the value under a key.
@@ -57,7 +78,7 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Dura
 
 // Hold takes or renews a named lease.
 func (s *Store) Hold(ctx context.Context, name, holder string, lease time.Duration) (bool, error) {
-	return s.either(ctx, call{script: "hold", keys: []string{s.lease(name)}, args: []any{holder, millis(lease)}}, "held")
+	return s.either(ctx, call{script: "hold", keys: []string{s.lease(name)}, args: []any{holder, millis(lease), millis(max(lease, longestLease))}}, "held")
 }
 
 // Drop gives a named lease up.

@@ -37,7 +37,7 @@ func (s *Store) stored(ctx context.Context, id access.RequestID) (string, error)
 	return doc, nil
 }
 
-// Sharing gives the records that may hold a right.
+// Sharing gives the records that may hold a right. What a record says of its own right counts, and not who put it into the set.
 func (s *Store) Sharing(ctx context.Context, right string) ([]*access.Record, error) {
 	base := s.keys.of(right)
 	reply, err := s.run(ctx, call{script: "sharing", keys: []string{base + "right:" + right}, args: []any{base}})
@@ -57,7 +57,9 @@ func (s *Store) Sharing(ctx context.Context, right string) ([]*access.Record, er
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, r)
+		if r.Right() == right {
+			records = append(records, r)
+		}
 	}
 	return records, nil
 }

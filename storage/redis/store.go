@@ -59,13 +59,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	Quiet()
-	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules, clocks: newClocks(now), factors: newFactorStates(cfg.Factors)}
+	s := &Store{cfg: cfg, keys: keyspace{prefix: cfg.Prefix, shards: cfg.Shards}, scripts: all, rules: rules, clocks: newClocks(now), factors: newFactorStates()}
 	if s.client, err = cfg.connect(true); err != nil {
 		return nil, err
 	}
 	if s.claims, err = cfg.connect(false); err != nil {
 		return nil, errors.Join(err, s.client.Close())
 	}
+	s.client.AddHook(strange{s})
 	s.batches.send = s.sendTogether
 	layout, shards, err := s.layOut(ctx, cfg.Shards)
 	s.keys.shards = shards

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"elevate/workflows"
@@ -35,7 +37,9 @@ func (s *Store) Redeem(ctx context.Context, key string) ([]byte, error) {
 // Offer keeps a value under a name for whoever says the word, in place of what was offered before; tries is how often
 // somebody may say a wrong one.
 func (s *Store) Offer(ctx context.Context, name, word string, value []byte, tries int, ttl time.Duration) error {
-	err := s.done(ctx, call{script: "offer", keys: []string{s.offer(name)}, args: []any{rand.Text(), hashed(name, word), s.markBytes(markOffer, name+" "+hashed(name, word), value), tries, millis(ttl)}})
+	ends := strconv.FormatInt(s.cfg.Now().Add(ttl).UnixMilli(), 10)
+	text := s.markBytes(markOffer, name+" "+hashed(name, word), append([]byte(ends+" "), value...))
+	err := s.done(ctx, call{script: "offer", keys: []string{s.offer(name)}, args: []any{rand.Text(), hashed(name, word), text, tries, millis(ttl)}})
 	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
@@ -52,7 +56,7 @@ func (s *Store) Guess(ctx context.Context, name, word string) ([]byte, error) {
 	}
 	switch f[0] {
 	case "right":
-		return s.readBytes(markOffer, name+" "+hashed(name, word), f[1])
+		return s.offered(name, word, f[1])
 	case "wrong":
 		return nil, fmt.Errorf("redis: %w", workflows.ErrWrongWord)
 	case "locked":
@@ -61,6 +65,23 @@ func (s *Store) Guess(ctx context.Context, name, word string) ([]byte, error) {
 		return nil, fmt.Errorf("redis: %w", workflows.ErrNoOffer)
 	}
 	return nil, fmt.Errorf("redis: %w", unknown(ask, f[0]))
+}
+
+// offered reads what was offered for a word. Its end is marked with it: whoever can write to the server could put it back later.
+func (s *Store) offered(name, word, stored string) ([]byte, error) {
+	text, err := s.readBytes(markOffer, name+" "+hashed(name, word), stored)
+	if err != nil {
+		return nil, err
+	}
+	ends, value, _ := strings.Cut(string(text), " ")
+	until, err := strconv.ParseInt(ends, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("redis: the end of an offer: %w", err)
+	}
+	if s.cfg.Now().UnixMilli() > until+slack.Milliseconds() {
+		return nil, fmt.Errorf("redis: %w", workflows.ErrNoOffer)
+	}
+	return []byte(value), nil
 }
 
 func (s *Store) offer(name string) string { return s.keys.of(name) + "offer:" + name }

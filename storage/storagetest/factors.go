@@ -42,6 +42,7 @@ func RunFactors(t *testing.T, open func(t TB, clock *Clock) FactorStore) {
 		"AKeyCountsOn":             aKeyCountsOn,
 		"KeysStandBesideAnApp":     keysStandBesideAnApp,
 		"AResetTakesAllThereIs":    aResetTakesAllThereIs,
+		"AClearingAsksForNothing":  aClearingAsksForNothing,
 		"StraysEndAnAct":           straysEndAnAct,
 		"ResealNeedsTheOld":        resealNeedsTheOld,
 		"EveryStepLeavesItsEvent":  everyStepLeavesItsEvent,

@@ -27,7 +27,7 @@ func (e *env) admit(key string, limit int, window time.Duration) (time.Duration,
 }
 
 func admitCountsWithinTheWindow(e *env) {
-	const window = 4 * soon
+	const window = 16 * soon // four acts come within it, also on a busy machine
 	for i := range 3 {
 		wait, _ := e.admit("ana", 3, window)
 		want(e, fmt.Sprintf("wait of act %d", i+1), wait, 0)
@@ -68,17 +68,26 @@ func admitLetsThroughAsManyAsMayBe(e *env) {
 	want(e, "first refusals of fifty at once", firsts.Load(), int64(1))
 }
 
-// admitHasNoEdgeToSlipThrough: two bursts on either side of a full minute are still within one minute.
+// admitHasNoEdgeToSlipThrough: two bursts on either side of a full minute are still within one minute. A window that was
+// over before the last act of it, because the machine had other things to do, shows nothing; a longer one is tried then.
 func admitHasNoEdgeToSlipThrough(e *env) {
-	const window = 4 * soon
-	e.admit("k", 2, window)
-	e.pass(window / 2)
-	e.admit("k", 2, window)
-	e.pass(window/2 + soon)
-	wait, _ := e.admit("k", 2, window)
-	want(e, "wait after the first has left the window", wait, 0)
-	if wait, _ = e.admit("k", 2, window); wait <= 0 {
-		e.Errorf("three acts within one window")
+	for window := 4 * soon; ; window *= 2 {
+		key := window.String()
+		e.admit(key, 2, window)
+		e.pass(window / 2)
+		second := time.Now()
+		e.admit(key, 2, window)
+		e.pass(window/2 + soon)
+		wait, _ := e.admit(key, 2, window)
+		want(e, "wait after the first has left the window", wait, 0)
+		wait, _ = e.admit(key, 2, window)
+		if time.Since(second) >= window {
+			continue
+		}
+		if wait <= 0 {
+			e.Errorf("three acts within one window")
+		}
+		return
 	}
 }
 

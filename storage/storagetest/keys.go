@@ -135,6 +135,31 @@ func aResetTakesAllThereIs(f *factors) {
 	same(f, "what is left", f.kept(), factor.Stored{})
 }
 
+func aClearingAsksForNothing(f *factors) {
+	clear := func() bool {
+		f.Helper()
+		gone, err := f.Clear(f.Context(), someone, ev("clear"))
+		f.ok(err)
+		return gone
+	}
+	same(f, "nothing", clear(), false)
+	f.made()
+	f.hasKey("k1")
+	for last := factor.Missed; last != factor.Disabled; last = f.miss() {
+		f.clock.Advance(limits.Lock)
+	}
+	seen, how, err := f.Glance(f.Context(), someone)
+	f.ok(err)
+	same(f, "how it is not believed", how, "")
+	same(f, "at a glance", seen, f.kept())
+	same(f, "switched off", seen.Disabled, true)
+	same(f, "all of it", clear(), true)
+	same(f, "what is left", f.kept(), factor.Stored{})
+	same(f, "again", clear(), false)
+	f.hasKey("k2")
+	same(f, "the number of the next key", f.kept().Keys[0].Number, 2)
+}
+
 func straysEndAnAct(f *factors) {
 	f.hasKey("k1")
 	f.waits("a")

@@ -82,7 +82,7 @@ type RequestID string
 // Actor is who did something, and from where.
 type Actor struct {
 	Person PersonID `json:"person"`
-	// Via is the way in: slack, teams, web, api, or elevate for the program itself.
+	// Via is the way in: slack, teams, web, api, command line, or elevate for the program itself.
 	Via string `json:"via"`
 	// Account is the account at that way in (a chat user id, a token's name).
 	Account string `json:"account,omitempty"`

@@ -29,6 +29,31 @@ func NewID(now time.Time) RequestID {
 	return RequestID(digits(minutes, minuteDigits) + "-" + digits(binary.BigEndian.Uint64(b[:]), randomDigits))
 }
 
+// Number gives the number that an id is written for, of 50 bits: it is what millions of ids are kept as. False where NewID
+// does not make such ids.
+func (id RequestID) Number() (n uint64, ok bool) {
+	if len(id) != minuteDigits+1+randomDigits || id[minuteDigits] != '-' {
+		return 0, false
+	}
+	for i := range len(id) {
+		if i == minuteDigits {
+			continue
+		}
+		d := strings.IndexByte(alphabet, id[i])
+		if d < 0 {
+			return 0, false
+		}
+		n = n*32 + uint64(d)
+	}
+	return n, true
+}
+
+// NumberedID gives the id that has a number.
+func NumberedID(n uint64) RequestID {
+	const half = 1 << (5 * randomDigits)
+	return RequestID(digits(n/half, minuteDigits) + "-" + digits(n%half, randomDigits))
+}
+
 func digits(v uint64, n int) string {
 	out := make([]byte, n)
 	for i := n - 1; i >= 0; i-- {

@@ -41,6 +41,19 @@ func TestIDsOfDifferentMinutesNeverMeet(t *testing.T) {
 		if got, err := access.ParseID(string(id)); err != nil || got != id {
 			t.Fatalf("ParseID(%s) = %s, %v", id, got, err)
 		}
+		if n, ok := id.Number(); !ok || access.NumberedID(n) != id {
+			t.Fatalf("%s is number %d (%v), which is %s", id, n, ok, access.NumberedID(n))
+		}
+	}
+}
+
+// What is no id as it is made has no number, so two texts never share one.
+func TestOnlyIDsAsTheyAreMadeHaveNumbers(t *testing.T) {
+	t.Parallel()
+	for _, id := range []access.RequestID{"", "01kq4m0xp9", "01KQ4-M0XP9", "01kq4-m0xpu", "01kq4-m0xp9x", "01kq-4m0xp9", "01kq4-m0xp\xff"} {
+		if n, ok := id.Number(); ok {
+			t.Errorf("%q is number %d", id, n)
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ type Entry struct {
 	Place  `json:"-"`
 }
 
+// concerns tells whether a line tells what became of a request.
+func (e Entry) concerns() bool { return e.Request != "" && e.Kind != Refused }
+
 // Place is where a line stands.
 type Place struct {
 	File   string
@@ -112,7 +115,7 @@ func (r *replayer) line(l rawLine) error {
 		r.problem(l, "%v: it was changed", err)
 		return nil
 	}
-	if e.Request == "" || e.Kind == Refused {
+	if !e.concerns() {
 		return nil
 	}
 	e.Seq, e.Place = l.seq, Place{File: l.file, Offset: l.at, Length: len(l.raw)}

@@ -111,10 +111,17 @@ func place(raw []byte) (seq int64, prev Head, err error) {
 }
 
 // idOf reads the id of a raw line's event, which follows the hash; empty where there is none.
-func idOf(raw []byte) string {
-	_, rest, _ := bytes.Cut(raw, []byte(`","id":"`))
-	id, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(id)
+func idOf(raw []byte) string { return string(textAfter(raw, `","id":"`)) }
+
+// kindOf reads the kind of a raw line's event; empty where there is none.
+func kindOf(raw []byte) []byte { return textAfter(raw, `,"kind":"`) }
+
+// textAfter reads the text behind a key of a raw line. The key can be part of no text: quotation marks within texts have a
+// backslash before them.
+func textAfter(raw []byte, key string) []byte {
+	_, rest, _ := bytes.Cut(raw, []byte(key))
+	text, _, _ := bytes.Cut(rest, []byte(`"`))
+	return text
 }
 
 // encode writes events as the lines that follow a head, each with its newline, and gives the new head.

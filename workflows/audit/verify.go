@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"time"
 )
 
@@ -52,10 +53,10 @@ type Expect struct {
 }
 
 // Verify reads folders and files of one log, in whatever order they are named, and tells every place where lines were
-// changed, removed, added, repeated, swapped or cut. The error is of reading; what is wrong with the log is in the
-// report.
+// changed, removed, added, repeated, swapped or cut, and where a request goes on although a step of it never came into the
+// log. The error is of reading; what is wrong with the log is in the report.
 func Verify(paths []string, known Expect) (Report, error) {
-	v := verifier{last: known.After, heads: map[int64][]Head{}}
+	v := verifier{last: known.After, heads: map[int64][]Head{}, steps: steps{seed: maphash.MakeSeed(), last: map[uint64]int64{}, whole: known.After == Head{}}}
 	for _, h := range known.Heads {
 		v.heads[h.Seq] = append(v.heads[h.Seq], h)
 	}
@@ -75,6 +76,31 @@ type verifier struct {
 	at     rawLine
 	newest []byte // the bytes of that line
 	heads  map[int64][]Head
+	steps  steps
+}
+
+// steps are how far requests have come, each step a version more.
+type steps struct {
+	seed  maphash.Seed
+	last  map[uint64]int64 // versions, by the hash of an id: a log may tell of millions
+	whole bool             // the log was read from its beginning, so a request begins with its first version
+}
+
+// before gives the versions of a request that should stand before a line; none where from is above to.
+func (s *steps) before(e Entry) (from, to int64) {
+	id := maphash.String(s.seed, string(e.Request))
+	last, known := s.last[id]
+	s.last[id] = max(last, e.Version)
+	if e.Kind == Restored || !known && !s.whole { // what was given back goes on from where it was, or above
+		return 1, 0
+	}
+	return last + 1, e.Version - 1
+}
+
+// lost has nothing be expected of what comes, because lines are missing.
+func (s *steps) lost() {
+	clear(s.last)
+	s.whole = false
 }
 
 func (v *verifier) problem(l rawLine, format string, args ...any) {
@@ -100,7 +126,11 @@ func (v *verifier) visit(l rawLine) error {
 		v.report.Copies++
 		return nil
 	}
-	v.follow(l)
+	if v.follow(l) {
+		v.step(l)
+	} else {
+		v.steps.lost()
+	}
 	if !json.Valid(l.raw) {
 		v.problem(l, "line %d of the chain is not JSON: it was changed", l.seq)
 	}
@@ -120,7 +150,7 @@ func (v *verifier) visit(l rawLine) error {
 }
 
 // follow judges whether a line is the one that follows the last.
-func (v *verifier) follow(l rawLine) {
+func (v *verifier) follow(l rawLine) bool {
 	before := "the head given"
 	if v.report.Lines > 0 {
 		before = fmt.Sprintf("%s:%d", v.at.file, v.at.line)
@@ -129,6 +159,7 @@ func (v *verifier) follow(l rawLine) {
 	case l.seq == want && l.prev.Hash == v.last.Hash && l.gap:
 		v.problem(l, "line %d of the chain does not belong into this file after the line before it: it was moved", l.seq)
 	case l.seq == want && l.prev.Hash == v.last.Hash:
+		return true
 	case l.seq == want && want == 1:
 		v.problem(l, "the first line does not begin a chain: it was changed")
 	case l.seq == want:
@@ -144,7 +175,25 @@ func (v *verifier) follow(l rawLine) {
 	default:
 		v.problem(l, "line %d of the chain stands after line %d (%s): moved, repeated or added", l.seq, v.last.Seq, before)
 	}
+	return false
 }
+
+// step judges whether a request's step is the one that follows its last.
+func (v *verifier) step(l rawLine) {
+	e, err := entryOf(l.raw)
+	if err != nil || e.Version == 0 || !e.concerns() {
+		return
+	}
+	from, to := v.steps.before(e)
+	switch {
+	case from == to:
+		v.problem(l, "version %d of request %s is missing before this line: %s", from, e.Request, whyMissing)
+	case from < to:
+		v.problem(l, "versions %d to %d of request %s are missing before this line: %s", from, to, e.Request, whyMissing)
+	}
+}
+
+const whyMissing = "what happened then was taken out of the store before it was in the log, or the store has lost it"
 
 func (v *verifier) finish(known Expect) {
 	v.report.Head = v.last

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"elevate/workflows/access"
 )
 
 // readLog reads the files of a folder by name, as lines with their newlines.
@@ -257,6 +260,67 @@ func TestVerifySaysWhereAndWhat(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// A chain is whole also where an event was taken out of the store before it was written. The versions of its request tell.
+func TestVerifyTellsOfStepsThatNeverCameIntoTheLog(t *testing.T) {
+	t.Parallel()
+	step := func(request access.RequestID, version int64, kind string) Event {
+		e := sample(int(version))
+		e.ID, e.Request, e.Version, e.Kind = fmt.Sprintf("%s-%d-%s", request, version, kind), request, version, kind
+		return e
+	}
+	a := func(version int64) Event { return step("a", version, "confirm") }
+	b := func(version int64) Event { return step("b", version, "confirm") }
+	for name, tt := range map[string]struct {
+		events []Event
+		want   string // in the one problem; empty: there is none
+	}{
+		"nothing":                            {[]Event{a(1), b(1), a(2), b(2), a(3)}, ""},
+		"what is no step":                    {[]Event{a(1), step("a", 0, Forged), step("a", 9, Refused), step("", 9, "digest"), a(2)}, ""},
+		"what was given back":                {[]Event{a(1), step("a", 1, Restored), a(2), step("a", 7, Restored), a(8)}, ""},
+		"what happened once more":            {[]Event{a(1), a(2), a(1), a(2), a(3)}, ""},
+		"a step":                             {[]Event{a(1), b(1), a(3), b(2), a(4)}, ":3: version 2 of request a is missing before this line"},
+		"several":                            {[]Event{a(1), b(1), b(2), a(5), b(3)}, ":4: versions 2 to 4 of request a are missing before this line"},
+		"the first":                          {[]Event{a(1), b(3), b(4)}, ":2: versions 1 to 2 of request b are missing before this line"},
+		"a step after one that was repeated": {[]Event{a(1), a(2), a(1), a(4)}, ":4: version 3 of request a is missing before this line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			l, err := Open(dir, Config{Now: newClock().Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(l.Append(tt.events), l.Close()); err != nil {
+				t.Fatal(err)
+			}
+			report, err := Verify([]string{dir}, Expect{})
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case tt.want == "" && !report.OK(), tt.want != "" && (len(report.Problems) != 1 || !strings.Contains(report.Problems[0].String(), tt.want)):
+				t.Errorf("got %v, want %q", report.Problems, tt.want)
+			}
+		})
+	}
+}
+
+// Nor where they are kept elsewhere: what comes after is judged by itself.
+func TestNoStepIsExpectedWhereLinesAreMissing(t *testing.T) {
+	t.Parallel()
+	dir, path, lines, _ := oneFile(t)
+	second := after(2, bytes.TrimSuffix(lines[1], []byte("\n")))
+	storeLog(t, dir, map[string][][]byte{filepath.Base(path): lines[2:]})
+	for name, tt := range map[string]struct {
+		known Expect
+		want  int
+	}{"archived": {Expect{After: second}, 0}, "gone": {Expect{}, 1}} {
+		report, err := Verify([]string{dir}, tt.known)
+		if err != nil || len(report.Problems) != tt.want {
+			t.Errorf("%s: %v, %v", name, report.Problems, err)
+		}
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 func TestALostFactorNeedsAnAdministratorsWord(t *testing.T) {
 	t.Parallel()
 	var doubts []factor.Doubt
-	w := worldOf(t, redis.Config{Factors: map[access.PersonID]redis.Known{"ana": {Version: 1}},
-		Doubted: func(_ context.Context, d factor.Doubt) { doubts = append(doubts, d) }})
+	w := worldOf(t, redis.Config{Doubted: func(_ context.Context, d factor.Doubt) { doubts = append(doubts, d) }})
+	w.store.KnowFactor("ana", redis.Known{Version: 1})
 	for range 2 {
 		err := w.Prove(t.Context(), by("ana"), approving, access.NewSecret("123456"))
 		w.refused("without it", err, access.CodeFactorMissing)
@@ -45,7 +45,7 @@ func TestALostFactorNeedsAnAdministratorsWord(t *testing.T) {
 	if done {
 		t.Error("a sign-in alone stands for a factor that was lost")
 	}
-	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
 	w.must(w.Prove(t.Context(), by("ana"), approving, w.code(seed)))
 	if _, done := set("ben"); !done {
 		t.Error("who had none is not let in by a sign-in any more")

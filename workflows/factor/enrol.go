@@ -20,6 +20,8 @@ const (
 	linkLife = 10 * time.Minute
 	// confirmLife is how long an administrator may take.
 	confirmLife = 24 * time.Hour
+	// namedLife is how long it is known what the administrators were told of: longer than they may still have it in mind.
+	namedLife = 7 * 24 * time.Hour
 	// strays is how many wrong tries end an enrolment.
 	strays = 5
 	// wordLength is that of the word which the page shows: 30 bits, for one person, ten minutes and five tries.
@@ -307,12 +309,12 @@ func (f *Factors) Name(ctx context.Context, by access.Actor, typed string) (set 
 			Text: "That is not the word on your page, and it was tried too often. Use `/elevate mfa` for a new link. If the page was not yours, tell an administrator."}
 		return false, f.stray(ctx, by.Person, e, by, wrong, over)
 	}
-	if e.Vouched == bySignIn { // it stands for the administrator's word where there was no factor, and not where one went
+	if e.Vouched == bySignIn { // it stands for the administrator's word where there was no factor, and not where one went: a code alone takes it away
 		stored, err := f.stored(ctx, by.Person)
 		if err != nil {
 			return false, err
 		}
-		if stored.Lost {
+		if stored.Lost || stored.Removed {
 			e.Vouched = ""
 		}
 	}
@@ -320,6 +322,9 @@ func (f *Factors) Name(ctx context.Context, by access.Actor, typed string) (set 
 		return true, f.set(ctx, by.Person, e, Proved, by)
 	}
 	e.Step = Named
+	if e.Again, err = f.again(ctx, by.Person, e.ID); err != nil {
+		return false, err
+	}
 	moved, err := f.cfg.Store.Advance(ctx, by.Person, Proved, e, confirmLife, f.event(EventNamed, by, by.Person))
 	switch {
 	case err != nil:
@@ -327,8 +332,26 @@ func (f *Factors) Name(ctx context.Context, by access.Actor, typed string) (set 
 	case !moved:
 		return false, moving()
 	}
-	f.tell(ctx, Notice{Event: EventNamed, ID: e.ID, Person: by.Person, By: by, Waits: true})
+	f.tell(ctx, Notice{Event: EventNamed, ID: e.ID, Person: by.Person, By: by, Waits: true, Again: e.Again})
 	return false, nil
+}
+
+func namedKey(p access.PersonID) string { return "factor:named:" + string(p) }
+
+// again remembers the first enrolment that the administrators are told of, and tells whether this is another: they may have
+// spoken to the person about the first, and somebody with the person's chat has put this one in its place.
+func (f *Factors) again(ctx context.Context, p access.PersonID, id string) (bool, error) {
+	first, err := f.cfg.Store.Recall(ctx, namedKey(p))
+	if err != nil {
+		return false, unavailable(err)
+	}
+	if len(first) == 0 {
+		first = []byte(id)
+	}
+	if err := f.cfg.Store.Put(ctx, namedKey(p), first, namedLife); err != nil {
+		return false, unavailable(err)
+	}
+	return string(first) != id, nil
 }
 
 // set makes the factor of an enrolment.
@@ -366,6 +389,11 @@ func (f *Factors) set(ctx context.Context, p access.PersonID, e Enrolment, from 
 		return unavailable(err)
 	case !made:
 		return moving()
+	}
+	if from == Named {
+		if err := f.cfg.Store.Put(ctx, namedKey(p), nil, linkLife); err != nil { // the next one asks for its word then
+			f.log.WarnContext(ctx, "it could not be forgotten that a second factor waited to be confirmed", "person", p, "err", err)
+		}
 	}
 	f.tell(ctx, n)
 	return nil

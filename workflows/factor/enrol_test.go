@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,29 +106,29 @@ func TestOnlyWhoSeesThePageHasTheWord(t *testing.T) {
 func TestAnAdministratorConfirmsAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.refused("nothing to confirm", w.Confirm(t.Context(), by("root"), "ana", access.Secret{}), "no_enrolment")
+	w.refused("nothing to confirm", w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}), "no_enrolment")
 	seed, set := w.named("ana", access.Secret{})
 	if set {
 		t.Error("a factor counts that nobody vouched for")
 	}
 	w.refused("before it is confirmed", w.Prove(t.Context(), by("ana"), approving, w.code(seed)), access.CodeFactorMissing)
-	w.refused("by a colleague", w.Confirm(t.Context(), by("ben"), "ana", access.Secret{}), "not_administrator")
-	w.refused("by oneself", w.Confirm(t.Context(), by("ana"), "ana", access.Secret{}), "not_administrator")
-	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.refused("by a colleague", w.Confirm(t.Context(), by("ben"), "ana", "", access.Secret{}), "not_administrator")
+	w.refused("by oneself", w.Confirm(t.Context(), by("ana"), "ana", "", access.Secret{}), "not_administrator")
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
 	w.must(w.Prove(t.Context(), by("ana"), approving, w.code(seed)))
-	w.refused("a second time", w.Confirm(t.Context(), by("root"), "ana", access.Secret{}), "no_enrolment")
+	w.refused("a second time", w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}), "no_enrolment")
 
 	roots, _ := w.named("root", access.Secret{})
-	w.refused("one's own", w.Confirm(t.Context(), by("root"), "root", access.Secret{}), "own_factor")
-	w.must(w.Confirm(t.Context(), by("toor"), "root", access.Secret{}))
+	w.refused("one's own", w.Confirm(t.Context(), by("root"), "root", "", access.Secret{}), "own_factor")
+	w.must(w.Confirm(t.Context(), by("toor"), "root", "", access.Secret{}))
 	// Now that an administrator has a factor, none confirms without one.
 	w.named("ben", access.Secret{})
-	w.refused("without a factor", w.Confirm(t.Context(), by("toor"), "ben", access.Secret{}), access.CodeFactorMissing)
-	if err := w.Confirm(t.Context(), by("root"), "ben", access.Secret{}); !access.AsksProof(err) {
+	w.refused("without a factor", w.Confirm(t.Context(), by("toor"), "ben", "", access.Secret{}), access.CodeFactorMissing)
+	if err := w.Confirm(t.Context(), by("root"), "ben", "", access.Secret{}); !access.AsksProof(err) {
 		t.Errorf("without a code: %v", err)
 	}
-	w.refused("with a wrong code", w.Confirm(t.Context(), by("root"), "ben", wrongCode(w, roots)), access.CodeProofWrong)
-	w.must(w.Confirm(t.Context(), by("root"), "ben", w.code(roots)))
+	w.refused("with a wrong code", w.Confirm(t.Context(), by("root"), "ben", "", wrongCode(w, roots)), access.CodeProofWrong)
+	w.must(w.Confirm(t.Context(), by("root"), "ben", "", w.code(roots)))
 }
 
 // grouped is a directory that asks others who administers. Its list of people leaves that out.
@@ -171,14 +172,14 @@ func TestAnAdministratorWhomNoListNamesStillHasAFactor(t *testing.T) {
 	w.enrolled("ben", "root", access.Secret{}) // a factor of somebody else's changes nothing
 	w.enrolled("root", "toor", access.Secret{})
 	w.named("ana", access.Secret{})
-	w.refused("confirming without a factor", w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}), access.CodeFactorMissing)
+	w.refused("confirming without a factor", w.Confirm(t.Context(), by("toor"), "ana", "", access.Secret{}), access.CodeFactorMissing)
 	_, err := w.Reset(t.Context(), by("toor"), "ben", access.Secret{})
 	w.refused("resetting without a factor", err, access.CodeFactorMissing)
 	g.fails["root"] = errors.New("the provider is down")
-	w.refused("where nobody can tell", w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}), "factor_unavailable")
+	w.refused("where nobody can tell", w.Confirm(t.Context(), by("toor"), "ana", "", access.Secret{}), "factor_unavailable")
 	g.fails["root"] = access.ErrNotFound // left
 	delete(g.admins, "root")
-	w.must(w.Confirm(t.Context(), by("toor"), "ana", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("toor"), "ana", "", access.Secret{}))
 }
 
 // What groups somebody is in matters to nobody who sets a factor up, confirms or resets it: a provider that does not tell
@@ -195,7 +196,7 @@ func TestWhoseGroupsNobodyTellsCanBeConfirmedAndReset(t *testing.T) {
 	g.fails["ana"] = &access.Refusal{Kind: access.ErrUnavailable, Code: "groups_too_old"}
 	w.named("ana", access.Secret{})
 	g.fails["ana"] = errors.New("the provider is down")
-	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
 	g.fails["ana"] = &access.Refusal{Kind: access.ErrUnavailable, Code: "link_suspended"}
 	_, err = w.Reset(t.Context(), by("root"), "ana", access.Secret{})
 	w.refused("where nobody can tell whether an administrator has a factor", err, "link_suspended")
@@ -204,7 +205,7 @@ func TestWhoseGroupsNobodyTellsCanBeConfirmedAndReset(t *testing.T) {
 	g.fails["ana"] = errors.New("the provider is down")
 	_, err = w.Reset(t.Context(), by("root"), "ana", w.code(roots))
 	w.must(err)
-	w.refused("a stranger", w.Confirm(t.Context(), by("root"), "zoe", access.Secret{}), "unknown_person")
+	w.refused("a stranger", w.Confirm(t.Context(), by("root"), "zoe", "", access.Secret{}), "unknown_person")
 }
 
 func TestASignInVouchesInAnAdministratorsPlace(t *testing.T) {
@@ -219,6 +220,53 @@ func TestASignInVouchesInAnAdministratorsPlace(t *testing.T) {
 	if set, err := w.Name(t.Context(), by("ana"), word); err != nil || !set {
 		t.Errorf("set %v, %v", set, err)
 	}
+}
+
+// Ana sets her app up, and tells root so on the phone. In between, whoever has her chat session sets up another.
+func TestTheAdministratorsWordIsForWhatAnaSetUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	hers, herWord := w.follows(link)
+	_, err = w.Name(t.Context(), by("ana"), herWord)
+	w.must(err)
+	w.pass(30 * time.Second) // the code of the page is spent
+	link, err = w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	w.refused("while another is begun", w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}), "no_enrolment")
+	seed, word := w.follows(link)
+	_, err = w.Name(t.Context(), by("ana"), word)
+	w.must(err)
+	if want := []string{"factor_named ana", "factor_named ana again"}; !slices.Equal(w.notices, want) {
+		t.Errorf("told %q, want %q", w.notices, want)
+	}
+	w.pass(time.Minute)
+	w.refused("without the word", w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}), "other_enrolment")
+	w.refused("with the word of hers", w.Confirm(t.Context(), by("root"), "ana", herWord, access.Secret{}), "wrong_word")
+	w.refused("the thief's app", w.Prove(t.Context(), by("ana"), approving, w.code(seed)), access.CodeFactorMissing)
+	w.refused("hers", w.Prove(t.Context(), by("ana"), approving, w.code(hers)), access.CodeFactorMissing)
+	w.pass(25 * time.Hour) // to let it lapse helps nobody
+	w.named("ana", access.Secret{})
+	w.refused("a third one", w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}), "other_enrolment")
+}
+
+func TestWhoeverBeganAgainIsConfirmedByTheWordOfTheirPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.named("ana", access.Secret{})
+	link, err := w.Begin(t.Context(), by("ana"), access.Secret{})
+	w.must(err)
+	seed, word := w.follows(link)
+	_, err = w.Name(t.Context(), by("ana"), word)
+	w.must(err)
+	w.must(w.Confirm(t.Context(), by("root"), "ana", strings.ToLower(word), access.Secret{}))
+	w.pass(time.Minute)
+	w.must(w.Prove(t.Context(), by("ana"), approving, w.code(seed)))
+	w.pass(time.Minute)
+	w.must(w.Remove(t.Context(), by("ana"), "", w.code(seed)))
+	w.named("ana", access.Secret{}) // what was confirmed is over: this is a first one
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
 }
 
 func TestReplacingTakesACodeOfTheOldFactor(t *testing.T) {

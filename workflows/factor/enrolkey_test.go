@@ -23,7 +23,7 @@ func TestAKeyIsRegisteredOnAPageAndCountsWhenSomebodyVouches(t *testing.T) {
 		t.Fatalf("after the word: %t, %v; want an administrator to be waited for", set, err)
 	}
 	w.refused("before an administrator", w.proves("ana", approving, access.Secret{}), access.CodeFactorMissing)
-	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
 	token, options := w.waiting("ana", approving)
 	w.must(w.proves("ana", approving, factor.Signed(token, d.Signs(t, options))))
 	s, err := w.Status(t.Context(), "ana")
@@ -95,8 +95,9 @@ func TestACodeNeitherVouchesForAKeyNorStandsInForOne(t *testing.T) {
 	w := newWorld(t)
 	seed := w.enrolled("ana", "root", access.Secret{})
 	d := passkeytest.New(t, origin)
+	var word string
 	for name, v := range map[string]factor.Visit{"a code": {}, "a code and a sign-in": signedIn} {
-		word := w.registers("ana", d, w.code(seed), v)
+		word = w.registers("ana", d, w.code(seed), v)
 		if set, err := w.Name(t.Context(), by("ana"), word); err != nil || set {
 			t.Fatalf("%s vouched for a key: %t, %v", name, set, err)
 		}
@@ -105,7 +106,7 @@ func TestACodeNeitherVouchesForAKeyNorStandsInForOne(t *testing.T) {
 	if set, err := w.Status(t.Context(), "ana"); err != nil || len(set.Keys) > 0 {
 		t.Fatalf("before an administrator's word: %+v, %v", set, err)
 	}
-	w.must(w.Confirm(t.Context(), by("root"), "ana", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("root"), "ana", word, access.Secret{}))
 	w.pass(60e9)
 	_, err := w.Begin(t.Context(), by("ana"), w.code(seed))
 	proof := w.signed("ana", d, err)
@@ -115,10 +116,7 @@ func TestACodeNeitherVouchesForAKeyNorStandsInForOne(t *testing.T) {
 	}
 	link, err := w.Begin(t.Context(), by("ana"), proof)
 	w.must(err)
-	page, err := w.Show(t.Context(), token(link), factor.Visit{})
-	w.must(err)
-	word, err := w.Match(t.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
-	w.must(err)
+	_, word = w.follows(link)
 	if set, err := w.Name(t.Context(), by("ana"), word); err != nil || !set {
 		t.Errorf("a key vouches for a new app: %t, %v", set, err)
 	}
@@ -156,7 +154,7 @@ func TestKeysForAnotherHostLockNobodyOut(t *testing.T) {
 	word := w.registers("ben", passkeytest.New(t, origin), w.code(seed), factor.Visit{})
 	_, err := w.Name(t.Context(), by("ben"), word)
 	w.must(err)
-	w.must(w.Confirm(t.Context(), by("root"), "ben", access.Secret{}))
+	w.must(w.Confirm(t.Context(), by("root"), "ben", "", access.Secret{}))
 	for _, p := range []access.PersonID{"root", "toor", "ana"} {
 		w.keyed(p)
 	}
@@ -218,4 +216,33 @@ func TestTwoAdministratorsResetLostKeys(t *testing.T) {
 		t.Error("two administrators did not reset it")
 	}
 	w.refused("ana's key", w.proves("ana", approving, access.Secret{}), access.CodeFactorMissing)
+}
+
+// Somebody with Ana's chat, her session at the provider and one code of hers takes the app away, to have had none.
+func TestACodeAndASignInMakeNoKeyByWayOfARemoval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seed := w.enrolled("ana", "root", access.Secret{})
+	w.must(w.Remove(t.Context(), by("ana"), factor.App, w.code(seed)))
+	d := passkeytest.New(t, origin)
+	set, err := w.Name(t.Context(), by("ana"), w.registers("ana", d, access.Secret{}, signedIn))
+	if w.must(err); set {
+		t.Error("a key counts, and no administrator was asked")
+	}
+	w.refused("before an administrator", w.proves("ana", approving, access.Secret{}), access.CodeFactorMissing)
+	w.must(w.Confirm(t.Context(), by("root"), "ana", "", access.Secret{}))
+	tok, options := w.waiting("ana", approving)
+	w.must(w.proves("ana", approving, factor.Signed(tok, d.Signs(t, options))))
+}
+
+// Two administrators, who have spoken to the person, leave what there was at first: nothing.
+func TestASignInVouchesAfterAReset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrolled("ana", "root", access.Secret{})
+	for _, admin := range []access.PersonID{"root", "toor"} {
+		_, err := w.Reset(t.Context(), by(admin), "ana", access.Secret{})
+		w.must(err)
+	}
+	w.keyed("ana")
 }

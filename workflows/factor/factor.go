@@ -37,13 +37,16 @@ const (
 	EventDisabled = "factor_disabled" // far too many
 	EventRemoved  = "factor_removed"  // by its owner
 	EventAsked    = "factor_asked"    // an administrator asks for its removal
-	EventReset    = "factor_reset"    // the second one does, and it is gone
+	EventReset    = "factor_reset"    // the second one does, or whoever holds the keys, and it is gone
 
 	EventKeyLink   = "key_link"   // a link was given out, for a key to vouch for an act
 	EventKeyUsed   = "key_used"   // a key vouched for an act
 	EventKeyFailed = "key_failed" // what came in its place did not count
 	EventKeyCloned = "key_cloned" // a key has counted backwards, and is suspended
 )
+
+// codeUnreadable refuses because a factor does not open with the keys there are.
+const codeUnreadable = "factor_unreadable"
 
 // Directory tells who somebody is, as of now.
 type Directory interface {
@@ -63,6 +66,8 @@ type Notice struct {
 	Key string `json:"key,omitempty"`
 	// Waits says that an administrator has to confirm, or a second one to ask too.
 	Waits bool `json:"waits,omitempty"`
+	// Again says that it waits in the place of another that the administrators were told of.
+	Again bool `json:"again,omitempty"`
 	// Enrolment says that it is of the making of a factor, or of an act that waits for a key: either has to begin anew.
 	Enrolment bool `json:"enrolment,omitempty"`
 }
@@ -276,7 +281,7 @@ func (f *Factors) try(ctx context.Context, by access.Actor, act access.Act, digi
 	if err != nil {
 		f.log.ErrorContext(ctx, "the seed of a second factor does not open; put its key back among secrets.keys, or reset the factor",
 			"person", by.Person, "err", err)
-		r := refusal(access.ErrUnavailable, "factor_unreadable", "Your second factor cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
+		r := refusal(access.ErrUnavailable, codeUnreadable, "Your second factor cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
 		r.Err = err
 		return r
 	}

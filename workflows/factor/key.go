@@ -335,7 +335,7 @@ func (f *Factors) openKey(ctx context.Context, p access.PersonID, s StoredKey) (
 	}
 	if err != nil {
 		f.log.ErrorContext(ctx, "a security key does not open; put its key back among secrets.keys, or reset the factor", "person", p, "err", err)
-		r := refusal(access.ErrUnavailable, "factor_unreadable", "Your security key cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
+		r := refusal(access.ErrUnavailable, codeUnreadable, "Your security key cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
 		r.Err = err
 		return h, r
 	}

@@ -85,8 +85,9 @@ func (f *Factors) self(ctx context.Context, by access.Actor, stored Stored, act 
 }
 
 // Confirm is an administrator's word that an enrolment is the person's own: they know each other's voice. A proof of the
-// administrator's own factor goes with it, unless no administrator has one yet.
-func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.PersonID, proof access.Secret) error {
+// administrator's own factor goes with it, unless no administrator has one yet. word is that of the person's page, which only
+// they can tell: it may be empty, but not where the enrolment took the place of another that administrators were told of.
+func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.PersonID, word string, proof access.Secret) error {
 	if err := f.administers(ctx, by, whose, "confirm"); err != nil {
 		return err
 	}
@@ -98,10 +99,34 @@ func (f *Factors) Confirm(ctx context.Context, by access.Actor, whose access.Per
 		return &access.Refusal{Kind: access.ErrConflict, Code: "no_enrolment",
 			Text: fmt.Sprintf("No second factor of %s waits for a word of yours. They begin with `/elevate mfa`, and type the word of the page before you confirm.", whose)}
 	}
+	if err := f.meant(whose, e, word); err != nil {
+		return err
+	}
 	if err := f.vouch(ctx, by, access.Act{Verb: "confirm", Subject: string(whose) + " " + e.ID}, proof); err != nil {
 		return err
 	}
 	return f.set(ctx, whose, e, Named, by)
+}
+
+// meant refuses an enrolment that may not be the one which the administrator and the person spoke about.
+func (f *Factors) meant(whose access.PersonID, e Enrolment, word string) error {
+	if word == "" {
+		if !e.Again {
+			return nil
+		}
+		return &access.Refusal{Kind: access.ErrConflict, Code: "other_enrolment", Text: fmt.Sprintf(
+			"This is not the second factor of %s that you were told of first: another took its place, so nothing was done. Whoever got into their chat account could have done that. "+
+				"Speak to them again, face to face or on a call, and ask for the word that their page showed; then type `/elevate mfa confirm %s WORD`. If they do not know it, it is not theirs: let it lapse.", whose, whose)}
+	}
+	hidden, err := f.open(whose, e)
+	if err != nil {
+		return err
+	}
+	if typed, ok := Word(word); !ok || !same(hidden.Word, typed) {
+		return &access.Refusal{Kind: access.ErrConflict, Code: "wrong_word", Text: fmt.Sprintf(
+			"That is not the word of the second factor of %s that waits, so nothing was done. Did they read it from their page just now? Then somebody else has set up this one, with their chat account.", whose)}
+	}
+	return nil
 }
 
 // Reset takes away all that somebody proves things by, because they have lost it, when two administrators ask for it within
@@ -141,6 +166,40 @@ func (f *Factors) Reset(ctx context.Context, by access.Actor, whose access.Perso
 		f.tell(ctx, Notice{Event: EventAsked, ID: stored.ID, Person: whose, By: by, Waits: true})
 	}
 	return second, nil
+}
+
+// CommandLine is the way in of whoever holds the configuration and its keys, on record.
+const CommandLine = "command line"
+
+// Clear takes away all that somebody proves things by, in whatever state it is, on the word of whoever holds the
+// configuration and its keys. It is the way out where no administrators are left who could reset it. It gives what there
+// was, and how it was not believed; a dry run changes nothing.
+func (f *Factors) Clear(ctx context.Context, by access.Actor, whose access.PersonID, dry bool) (was Stored, how string, err error) {
+	if _, err := f.target(ctx, whose); err != nil {
+		return was, "", err
+	}
+	if was, how, err = f.cfg.Store.Glance(ctx, whose); err != nil {
+		return was, how, unavailable(err)
+	}
+	missing := &access.Refusal{Kind: access.ErrConflict, Code: access.CodeFactorMissing,
+		Text: fmt.Sprintf("%s has no second factor to take away. They set one up with `/elevate mfa`; an administrator confirms it.", whose)}
+	switch {
+	case how == Gone, how == "" && was.none():
+		return was, how, missing
+	case dry:
+		return was, how, nil
+	}
+	ev := f.event(EventReset, by, whose)
+	ev.Detail = map[string]string{"factor": was.mark()}
+	gone, err := f.cfg.Store.Clear(ctx, whose, ev)
+	switch {
+	case err != nil:
+		return was, how, unavailable(err)
+	case !gone:
+		return was, how, missing
+	}
+	f.tell(ctx, Notice{Event: EventReset, ID: was.ID, Person: whose, By: by})
+	return was, how, nil
 }
 
 // stillAdministers asks again about somebody whose word was given earlier.
@@ -203,7 +262,7 @@ func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, pr
 	host := f.stranded(ctx, by.Person, stored)
 	if host == "" && !stored.none() {
 		_, err := f.self(ctx, by, stored, act, proof)
-		return err
+		return wayOut(err)
 	}
 	proven, err := f.proven(ctx)
 	switch {
@@ -212,7 +271,18 @@ func (f *Factors) vouch(ctx context.Context, by access.Actor, act access.Act, pr
 	case host != "":
 		return moved(host)
 	}
-	return f.usable(stored)
+	return wayOut(f.usable(stored))
+}
+
+// wayOut says to an administrator whose own factor is in the way what is left when those of too many are.
+func wayOut(err error) error {
+	var r *access.Refusal
+	if !errors.As(err, &r) || r.Code != access.CodeFactorLocked && r.Code != access.CodeFactorMissing && r.Code != codeUnreadable {
+		return err
+	}
+	told := *r
+	told.Text += " Are too few administrators left whose factors work? Then whoever is root where Elevate runs resets them there: `elevate mfa reset PERSON`."
+	return &told
 }
 
 // stranded gives the host of somebody's keys where those are all they have, and none is of this one.

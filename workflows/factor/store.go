@@ -23,6 +23,8 @@ type Stored struct {
 	// Doubted says that it stands for one that somebody else has changed in the store: it is switched off. Lost says that
 	// there was one that nobody has taken away, and that the store has no more: there is none now.
 	Doubted, Lost bool
+	// Removed says that its owner took away the last that there was.
+	Removed bool
 	// Keys are the person's security keys, in the order in which they came.
 	Keys []StoredKey
 }
@@ -67,6 +69,8 @@ type Enrolment struct {
 	// Vouched says what tells that it is the person: what they have proved things by so far, or a sign-in. Empty: an
 	// administrator must.
 	Vouched string
+	// Again says that administrators were told of another one before it, and that none was confirmed since.
+	Again bool
 }
 
 // Verdict is what became of a try.
@@ -97,11 +101,13 @@ type Misses struct{ Failed, Locked, Disabled audit.Event }
 // Signatures are the events of a signature: which of them it is, the store tells.
 type Signatures struct{ Used, Cloned, Failed audit.Event }
 
-// Store keeps factors. Each method but the first two is one atomic step that also records its event; a repeated call of
+// Store keeps factors. Each method but the first three is one atomic step that also records its event; a repeated call of
 // the store's own making, after a lost reply, changes nothing more.
 type Store interface {
 	Factor(ctx context.Context, p access.PersonID) (Stored, error)
 	Enrolment(ctx context.Context, p access.PersonID) (Enrolment, error)
+	// Glance is Factor that changes nothing: what is not believed is not settled, but told of: Altered, Older or Gone.
+	Glance(ctx context.Context, p access.PersonID) (s Stored, how string, err error)
 
 	// Enrol begins an enrolment, in the place of any other of the person, and forgets it after ttl.
 	Enrol(ctx context.Context, p access.PersonID, e Enrolment, ttl time.Duration, ev audit.Event) error
@@ -111,7 +117,8 @@ type Store interface {
 	// Stray counts a wrong try at an enrolment, and forgets it after most of them: false then.
 	Stray(ctx context.Context, p access.PersonID, id string, most int, ev audit.Event) (left bool, err error)
 	// Confirm makes an app's factor of an enrolment that stands at from, in the place of any other, or one more key. Its
-	// Sealed is the seed or the key alone. False too beside what is doubted, and by a sign-in where one is lost.
+	// Sealed is the seed or the key alone. False too beside what is doubted, and by a sign-in where one is lost or was
+	// removed by its owner.
 	Confirm(ctx context.Context, p access.PersonID, e Enrolment, from Step, at time.Time, ev audit.Event) (bool, error)
 
 	// Charge takes one try off those that are left, before it is looked at, so that no number of connections gets more.
@@ -134,12 +141,14 @@ type Store interface {
 	// Remove takes the app's factor or a key away. With askedBy it takes all there is, only where that administrator has
 	// asked for it. False where not.
 	Remove(ctx context.Context, p access.PersonID, id string, askedBy access.PersonID, ev audit.Event) (bool, error)
+	// Clear takes all there is away, in whatever state it is. False where there is none.
+	Clear(ctx context.Context, p access.PersonID, ev audit.Event) (bool, error)
 	// AskReset notes that an administrator asks for the removal of all there is; id is of the app, or empty.
 	AskReset(ctx context.Context, p access.PersonID, id string, by access.PersonID, at time.Time, ev audit.Event) (bool, error)
 	// Reseal puts a seed or a key that was sealed anew in the place of the old one. False where that has changed.
 	Reseal(ctx context.Context, p access.PersonID, id, old, sealed string) (bool, error)
 
-	// Put and Recall keep the way from a link to its person.
+	// Put and Recall keep the way from a link to its person, and what administrators were told of first.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	Recall(ctx context.Context, key string) ([]byte, error)
 }

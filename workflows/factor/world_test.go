@@ -74,7 +74,11 @@ func worldOf(t *testing.T, cfg redis.Config) *world {
 		Store: w.store, Directory: w, Keys: []seal.Key{key("k1", "0123456789abcdef0123456789abcdef")}, PageURL: pageURL, Now: w.clock,
 		Administrator: func(p access.Person) bool { return slices.Contains([]access.PersonID{"root", "toor", "boss"}, p.ID) },
 		Tell: func(_ context.Context, n factor.Notice) error {
-			w.notices = append(w.notices, n.Event+" "+string(n.Person))
+			told := n.Event + " " + string(n.Person)
+			if n.Again {
+				told += " again"
+			}
+			w.notices = append(w.notices, told)
 			return nil
 		},
 		Logger: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -163,21 +167,28 @@ func (w *world) named(p access.PersonID, proof access.Secret) (seed access.Secre
 	w.Helper()
 	link, err := w.Begin(w.Context(), by(p), proof)
 	w.must(err)
-	page, err := w.Show(w.Context(), token(link), factor.Visit{})
-	w.must(err)
-	word, err := w.Match(w.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
-	w.must(err)
+	seed, word := w.follows(link)
 	set, err = w.Name(w.Context(), by(p), word)
 	w.must(err)
 	w.pass(30 * time.Second) // the code of the page is spent
-	return page.Seed, set
+	return seed, set
+}
+
+// follows goes through the page of a link, and gives the seed that it showed, and its word.
+func (w *world) follows(link access.Secret) (seed access.Secret, word string) {
+	w.Helper()
+	page, err := w.Show(w.Context(), token(link), factor.Visit{})
+	w.must(err)
+	word, err = w.Match(w.Context(), token(link), page.Ticket, w.code(page.Seed), factor.Visit{})
+	w.must(err)
+	return page.Seed, word
 }
 
 // enrolled is a person with a factor, confirmed by an administrator who may need a code for it.
 func (w *world) enrolled(p, admin access.PersonID, proof access.Secret) (seed access.Secret) {
 	w.Helper()
 	seed, _ = w.named(p, access.Secret{})
-	w.must(w.Confirm(w.Context(), by(admin), p, proof))
+	w.must(w.Confirm(w.Context(), by(admin), p, "", proof))
 	return seed
 }
 

@@ -171,7 +171,10 @@ func (c *compiler) warn(rules []Rule, roles []access.Role, matches []*expression
 			labels[l] = true
 		}
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(labels)), ", ")
+	known := "no role has labels"
+	if len(labels) > 0 {
+		known = "roles have: " + strings.Join(slices.Sorted(maps.Keys(labels)), ", ")
+	}
 	for i, p := range c.set.policies {
 		c.rule = i
 		// A last resort that is not needed is nothing to warn of.
@@ -181,7 +184,7 @@ func (c *compiler) warn(rules []Rule, roles []access.Role, matches []*expression
 		for key, e := range p.expressions(matches[i]) {
 			for _, l := range e.facts.labels {
 				if !labels[l] && len(roles) > 0 {
-					c.warning(key, "reads label %q, which no role has; roles have: %s", l, known)
+					c.warning(key, "reads label %q, which no role has; %s", l, known)
 				}
 			}
 		}

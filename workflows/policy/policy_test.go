@@ -154,8 +154,11 @@ func TestSlipsAreWarningsAndStartAllTheSame(t *testing.T) {
 	if s == nil || len(problems) != 2 || !problems[0].Warning || !problems[1].Warning {
 		t.Fatalf("set %v, problems %+v", s, problems)
 	}
-	if problems[0].Key != "eligible" || !strings.Contains(problems[0].Text, `label "envv"`) {
+	if problems[0].Key != "eligible" || !strings.Contains(problems[0].Text, `label "envv", which no role has; roles have: env`) {
 		t.Errorf("label: %+v", problems[0])
+	}
+	if _, problems := Compile([]Rule{with(func(r *Rule) { r.Match, r.Eligible = "true", rules[0].Eligible })}, []access.Role{bare}); len(problems) != 1 || !strings.HasSuffix(problems[0].Text, "no role has; no role has labels") {
+		t.Errorf("label, and there are none: %+v", problems)
 	}
 	if problems[1].Rule != 1 || problems[1].Key != "match" || !strings.Contains(problems[1].Text, "governs no role") {
 		t.Errorf("shadowed: %+v", problems[1])

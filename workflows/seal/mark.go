@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +20,7 @@ type Marker struct {
 	keys  map[string][]byte
 }
 
-// NewMarker makes a Marker of the keys. The first marks, all are believed.
+// NewMarker makes a Marker of the keys. The first marks unless Lead says otherwise, all are believed.
 func NewMarker(keys []Key) (*Marker, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("seal: no key")
@@ -36,10 +38,26 @@ func NewMarker(keys []Key) (*Marker, error) {
 	return m, nil
 }
 
+// Lead has another key mark than the first. It is called before anything is marked.
+func (m *Marker) Lead(id string) { m.first = id }
+
+// Marks gives the marks of a text by each key.
+func (m *Marker) Marks(kind string, text []byte) []string {
+	var all []string
+	for _, id := range slices.Sorted(maps.Keys(m.keys)) {
+		all = append(all, m.by(id, kind, text))
+	}
+	return all
+}
+
 // Mark gives the mark of a text: the key's id, a colon, and letters, digits, - and _. Kind keeps texts of different use
 // apart: what vouches for one does not for another.
 func (m *Marker) Mark(kind string, text []byte) string {
-	return m.first + ":" + base64.RawURLEncoding.EncodeToString(sum(m.keys[m.first], kind, text))
+	return m.by(m.first, kind, text)
+}
+
+func (m *Marker) by(id, kind string, text []byte) string {
+	return id + ":" + base64.RawURLEncoding.EncodeToString(sum(m.keys[id], kind, text))
 }
 
 // Vouches tells whether a mark is that of the text.

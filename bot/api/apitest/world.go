@@ -201,7 +201,7 @@ func (w *World) Enrol(t testing.TB, person access.PersonID, now time.Time) (seed
 	must(t, err)
 	_, err = w.Factors.Name(t.Context(), by(person), word)
 	must(t, err)
-	must(t, w.Factors.Confirm(t.Context(), by("adam"), person, access.Secret{}))
+	must(t, w.Factors.Confirm(t.Context(), by("adam"), person, "", access.Secret{}))
 	return page.Seed.Reveal()
 }
 

@@ -46,9 +46,10 @@ func (p *Person) invoke(name string, value object, on Message, how manner) Ack {
 	a := p.activity("invoke", p.s.invokeID(), where)
 	a["name"], a["value"], a["replyToId"] = name, value, on.ID
 	part(a, "channelData")["source"] = object{"name": "message"}
+	asked := p.s.tick()
 	p.s.mu.Unlock()
 	automatic := value["trigger"] == "automatic"
-	return p.s.act(a, how, func(ack Ack) Ack { return p.s.understood(p, on, automatic, ack) })
+	return p.s.act(a, how, func(ack Ack) Ack { return p.s.understood(p, on, asked, automatic, ack) })
 }
 
 // Place is the id of the conversation that a message belongs to: in a channel, its thread's.
@@ -82,7 +83,7 @@ func (a Ack) understand() (answer, error) {
 }
 
 // understood does with the answer to a button what Teams' clients do. What they do not understand is a defect of the bot.
-func (s *Server) understood(p *Person, on Message, automatic bool, ack Ack) Ack {
+func (s *Server) understood(p *Person, on Message, asked int64, automatic bool, ack Ack) Ack {
 	if ack.Err != nil {
 		return ack
 	}
@@ -91,7 +92,7 @@ func (s *Server) understood(p *Person, on Message, automatic bool, ack Ack) Ack 
 	defer s.mu.Unlock()
 	defer s.change()
 	if err == nil {
-		err = s.show(p, on, automatic, a)
+		err = s.show(p, on, asked, automatic, a)
 	}
 	if err != nil {
 		s.defect("%v", err)
@@ -100,8 +101,8 @@ func (s *Server) understood(p *Person, on Message, automatic bool, ack Ack) Ack 
 	return ack
 }
 
-// show shows somebody an answer. The lock is held.
-func (s *Server) show(p *Person, on Message, automatic bool, a answer) error {
+// show shows somebody the answer to what was asked at a tick. The lock is held.
+func (s *Server) show(p *Person, on Message, asked int64, automatic bool, a answer) error {
 	status := http.StatusOK
 	if a.Status != nil {
 		status = *a.Status
@@ -125,6 +126,9 @@ func (s *Server) show(p *Person, on Message, automatic bool, a answer) error {
 			return nil // the message was edited since, and is asked for once more
 		}
 		v := s.sight(p.u.id, on.ID)
+		if automatic && v.serial > asked {
+			return nil // what they pressed since has been answered
+		}
 		*v = sight{card: card, serial: said.Serial, filled: map[string]string{}, found: map[string][]Choice{}}
 		said.Content = Content{Card: card}
 	case status == http.StatusOK && a.Type == "application/vnd.microsoft.activity.message":

@@ -185,11 +185,16 @@ func sameCode(s *assault) {
 	ids := []string{r.ask("ana", "vault", "1h"), r.ask("bea", "vault", "1h")}
 	code := a.next(r)
 	var taken atomic.Int64
-	s.each(n, 50, func(i int) {
-		if r.withCode(i%2, i, ids[i%len(ids)], code).status == 200 {
+	send := func(i int) {
+		if r.withCode(i%2, i, ids[i/2%len(ids)], code).status == 200 {
 			taken.Add(1)
 		}
-	})
+	}
+	last := 2 * len(ids) // once more to each replica for each request, when the crowd is gone
+	s.each(n-last, 50, send)
+	for i := range last {
+		send(n - last + i)
+	}
 	for i := range n {
 		s.tried(i > 0 && i < int(taken.Load()), "one code approved %d times", taken.Load())
 	}
@@ -261,10 +266,19 @@ func seedsInTheOpen(s *assault) {
 	if got := r.withCode(0, 0, id, code); got.status != 200 {
 		s.Fatalf("a good code is refused: %d %s", got.status, got.body)
 	}
-	everywhere += r.redis.Everything(s) + r.bots[0].Log() + e2etest.Proved(s, e2etest.AuditFolders(r.bots...)) + fmt.Sprint(r.slack.Calls(""))
-	for kind, secret := range map[string]string{"the seed": a.seed, "the link": link[strings.LastIndex(link, "/")+1:]} {
-		for _, form := range []string{secret, strings.ToLower(secret), base64.StdEncoding.EncodeToString([]byte(secret)), url.QueryEscape("secret=" + secret)} {
-			s.triedAs(kind, strings.Contains(everywhere, form), "it is in the open: %.8s…", form)
+	everywhere += r.redis.Everything(s) + r.bots[0].Log() + e2etest.Proved(s, e2etest.AuditFolders(r.bots...))
+	var alone strings.Builder // what Slack was told for one person's eyes: ben's link, where the answer was late
+	for _, c := range r.slack.Calls("") {
+		if c.Method == "chat.postEphemeral" || c.Args["response_type"] == "ephemeral" {
+			fmt.Fprint(&alone, c)
+		} else {
+			everywhere += fmt.Sprint(c)
+		}
+	}
+	token := link[strings.LastIndex(link, "/")+1:]
+	for _, is := range []struct{ kind, secret, where string }{{"the seed", a.seed, everywhere + alone.String()}, {"the link", token, everywhere}} {
+		for _, form := range []string{is.secret, strings.ToLower(is.secret), base64.StdEncoding.EncodeToString([]byte(is.secret)), url.QueryEscape("secret=" + is.secret)} {
+			s.triedAs(is.kind, strings.Contains(is.where, form), "it is in the open: %.8s…", form)
 		}
 	}
 }

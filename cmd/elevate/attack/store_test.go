@@ -46,7 +46,7 @@ func storeAttacks() []attack {
 		{id: "T33", what: "an older record of a request, with its good mark, put back into Redis", run: olderRecord,
 			defence: "the newest versions are known from the audit log", without: []cut{
 				{anchorFile, "	now, err := s.anchors.current(ctx, s.Store, r)\n", "	if OUT {\n		return r, nil\n	}\n	now, err := s.anchors.current(ctx, s.Store, r)\n"},
-				{guardFile, "	now, err := g.cfg.Anchors.current(ctx, g.cfg.Store, r)\n	if err != nil || now != nil {", "	now, err := g.cfg.Anchors.current(ctx, g.cfg.Store, r)\n	if err != nil || now != nil || OUT {"}}},
+				{guardFile, "	case now == nil:\n		return \"version\", nil\n", "	case now == nil && OUT:\n		return \"\", nil\n	case now == nil:\n		return \"version\", nil\n"}}},
 		{id: "T34", what: "FLUSHALL while many hold roles: access that is still there a minute after its end", run: flushed,
 			defence: "the audit log gives the store back what it lost, and the sweep takes what nothing explains", without: []cut{
 				{"cmd/elevate/recover_serve.go", "Behind: a.recovery.Behind,", "Behind: OR(a.recovery.Behind, nil),"},
@@ -60,6 +60,8 @@ func storeAttacks() []attack {
 			also: map[string]string{"cut off": "the head that was noted must be there", "cut in a line": "half a line is none"}},
 		{id: "T39", what: "an older copy of the audit log, good in itself, in the place of the newest", run: olderLog,
 			defence: "a head that was noted must be there", without: []cut{{verifyLog, "if _, missing := v.heads[h.Seq]; missing && ", "if _, missing := v.heads[h.Seq]; missing && !OUT && "}}},
+		{id: "T63", what: "an approval's event deleted from Redis before it is in the audit log, which is verified then", run: deletedEvents,
+			defence: "the versions of a request have no gap", without: []cut{{verifyLog, "	if v.follow(l) {\n", "	if v.follow(l) && !OUT {\n"}}},
 		{id: "T42", what: "reading the audit log without a token, with a token of nobody's, and by people who are no auditors, each of whose tries must be on record", run: exports,
 			defence: "only auditors and administrators read it", without: []cut{{"workflows/read.go", "	if !s.oversees(p) {\n		return &access.Refusal{Kind: access.ErrNotAllowed, Code: \"not_auditor\",", "	if !s.oversees(p) && !OUT {\n		return &access.Refusal{Kind: access.ErrNotAllowed, Code: \"not_auditor\","}},
 			also: map[string]string{"without a token": "the API asks for a token", "with a token of nobody's": "the API knows no such token"}},
@@ -324,6 +326,31 @@ func olderLog(s *assault) {
 	dir := s.TempDir()
 	for n := 1; n < min(len(lines), s.many(60, 8)); n++ {
 		s.tried(r.proved(dir, strings.Join(lines[:len(lines)-n], ""), head), "the log of %d lines before is proved", n)
+	}
+}
+
+// deletedEvents takes the event of an approval out of Redis in the moment in which it was made, before it is written down.
+func deletedEvents(s *assault) {
+	r := s.open()
+	db, ctx := r.db(), s.Context()
+	for left := s.many(20, 3); left > 0; {
+		id := r.ask("bea", "vpn", "1h")
+		_, base := r.record(db, id)
+		r.approves("cat", id)
+		for _, e := range db.XRange(ctx, base+"events", "-", "+").Val() {
+			if event := fmt.Sprint(e.Values); strings.Contains(event, id) && strings.Contains(event, `"kind":"approve"`) {
+				r.must(db.XDel(ctx, base+"events", e.ID).Err())
+			}
+		}
+		r.logged(id, "confirm")
+		r.over(id)
+		r.logged(id, "close")
+		if count(r.events()[access.RequestID(id)], "approve") > 0 {
+			continue // it was written down before
+		}
+		left--
+		out := r.program.Run(r, r.bots[0].Dir, "audit", "verify")
+		s.tried(out.Code == 0 || !strings.Contains(out.Stdout, "of request "+id+" is missing"), "%s", out.Stdout)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 type evidence struct {
 	events     map[access.RequestID][]audit.Event
 	givenTwice map[access.RequestID]int // how often access was given again after a late deactivation of another grant
+	forged     []audit.Event            // what the bots took for somebody else's hand in the store
+	emptied    bool                     // there was one
 	ledger     []call
 	held       map[hold]given
 	broken     []disruption
@@ -53,7 +55,7 @@ func (s *site) quiet(within time.Duration, targets ...*target) *evidence {
 		maps.Copy(e.held, g.holds())
 	}
 	logged := e2etest.Events(s, e2etest.Proved(s, []string{s.audit}))
-	e.events, e.givenTwice = steps(logged), givenAgain(logged)
+	e.events, e.givenTwice, e.forged = steps(logged), givenAgain(logged), ofKind(logged, audit.Forged)
 	return e
 }
 
@@ -111,15 +113,23 @@ func steps(logged map[access.RequestID][]audit.Event) map[access.RequestID][]aud
 	return steps
 }
 
+// ofKind are the events of a kind.
+func ofKind(logged map[access.RequestID][]audit.Event, kind string) (found []audit.Event) {
+	for _, events := range logged {
+		for _, e := range events {
+			if e.Kind == kind {
+				found = append(found, e)
+			}
+		}
+	}
+	return found
+}
+
 // givenAgain counts what was given a second time.
 func givenAgain(logged map[access.RequestID][]audit.Event) map[access.RequestID]int {
 	again := map[access.RequestID]int{}
-	for id, events := range logged {
-		for _, e := range events {
-			if e.Kind == audit.GivenAgain {
-				again[id]++
-			}
-		}
+	for _, e := range ofKind(logged, audit.GivenAgain) {
+		again[e.Request]++
 	}
 	return again
 }

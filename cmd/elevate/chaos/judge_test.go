@@ -95,6 +95,7 @@ func TestJudgeFindsWhatIsBroken(t *testing.T) {
 		"a request that only the log knows":            {"does not know it", func(e *evidence) { delete(e.documents, first) }},
 		"a call that is made twice":                    {"TWICE", func(e *evidence) { e.again(2, 21) }},
 		"a call that is made thrice in a kill":         {"TWICE", func(e *evidence) { e.kill(20, 21); e.again(2, 20.5); e.again(2, 20.6) }},
+		"a hand in the store that there was not":       {"SUSPECTED", func(e *evidence) { e.forged = []audit.Event{{Kind: audit.Forged, Request: first}} }},
 		"access without a word about it":               {"NO EVIDENCE", func(e *evidence) { e.ledger[0].Grant = "nobody's" }},
 		"access that is given before its end is armed": {"NO EVIDENCE", func(e *evidence) { e.events[first][2].At = at(0.96) }},
 	}

@@ -86,6 +86,7 @@ func (s *site) config(r *replica, targets map[string]*target) string {
 	return fmt.Sprintf(`store: {url: %q}
 http: {listen: %q}
 log: {level: warn}
+secrets: {keys: [{id: k1, key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}
 sweep: {every: %s}
 audit: {dir: %s}
 limits: {person: 0, workspace: 0, pending: 0, cool_down: 0s, acts: 0} # many do much at once here

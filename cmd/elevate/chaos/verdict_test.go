@@ -11,7 +11,7 @@ import (
 
 // verdict is everything that is wrong with the evidence.
 func (e *evidence) verdict() []string {
-	return slices.Concat(e.lost(), e.lives(), e.cutShort(), e.repeats(), e.unexplained())
+	return slices.Concat(e.lost(), e.lives(), e.cutShort(), e.repeats(), e.unexplained(), e.suspected())
 }
 
 // lost gives what is held although everything is over.
@@ -242,6 +242,16 @@ func (e *evidence) unexplained() (problems []string) {
 		}
 		if !written {
 			problems = append(problems, fmt.Sprintf("NO EVIDENCE of %s of %s for %s at %s: %s", c.Verb, c.Hold.role, c.Grant, clock(c.At), kinds(events)))
+		}
+	}
+	return problems
+}
+
+// suspected gives what the bots took for somebody else's hand in the store, where there was none but their own.
+func (e *evidence) suspected() (problems []string) {
+	for _, f := range e.forged {
+		if !e.emptied {
+			problems = append(problems, fmt.Sprintf("SUSPECTED: %s of %s at %s: %s", f.Detail["what"], f.Request, clock(f.At), f.Reason))
 		}
 	}
 	return problems

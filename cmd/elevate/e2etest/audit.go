@@ -32,7 +32,7 @@ func Proved(t testing.TB, folders []string) string {
 	}
 	here := t.TempDir()
 	out := Elevate(t, here, append([]string{"audit", "verify"}, flags...)...)
-	if out.Code != 0 || !strings.Contains(out.Stdout, "proved: whole and unchanged") {
+	if out.Code != 0 || !strings.Contains(out.Stdout, "unbroken up to this head") {
 		t.Errorf("the audit log is not proved: %d\n%s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	out = Elevate(t, here, append([]string{"audit", "export"}, flags...)...)

@@ -48,9 +48,14 @@ func (c *checker) check() {
 	c.checkLimits()
 	c.oneOf("log.level", &c.Log.Level, "info", "debug", "warn", "error")
 	c.oneOf("log.format", &c.Log.Format, "json", "text")
-	if c.Slack == nil && c.Teams == nil && len(c.API.Tokens) == 0 && slices.Contains(c.chats, "slack") {
+	if c.noChat() && len(c.API.Tokens) == 0 {
 		c.warning(nil, "has neither slack nor teams nor api.tokens, so nobody could ask for anything")
 	}
+}
+
+// noChat tells whether the file has neither chat, where the program speaks them.
+func (c *checker) noChat() bool {
+	return c.Slack == nil && c.Teams == nil && slices.Contains(c.chats, "slack")
 }
 
 // fill puts in a default; a key that is there must have a value.

@@ -56,6 +56,9 @@ func (c *checker) checkFactors() {
 	if len(c.Secrets.Keys) == 0 {
 		c.problem(asked, "needs a key that seals people's second factors: write one at secrets.keys, made with `openssl rand -base64 32`")
 	}
+	if c.noChat() {
+		c.problem(asked, "needs slack or teams: people set their second factor up with /elevate mfa in chat")
+	}
 	if c.HTTP.PublicURL == "" {
 		c.problem(asked, "needs http.public_url: people set their second factor up on a page below it")
 	}

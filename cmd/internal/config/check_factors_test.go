@@ -42,6 +42,20 @@ func TestWhatSecondFactorsTakeIsChecked(t *testing.T) {
 	}
 }
 
+// In the playground people have a chat that no file speaks of.
+func TestSecondFactorsWantAChatToBeginIn(t *testing.T) {
+	t.Parallel()
+	text := factors()
+	text = text[:strings.Index(text, "slack:\n")] + text[strings.Index(text, "api:\n"):]
+	const want = "policies[0].step_up.request: needs slack or teams: people set their second factor up with /elevate mfa in chat"
+	for _, chats := range [][]string{nil, {"web"}} {
+		_, found := Parse("elevate.yaml", []byte(text), env, chats...)
+		if said := found.Error(); strings.Contains(said, want) != (chats == nil) {
+			t.Errorf("%v: %s", chats, said)
+		}
+	}
+}
+
 // Browsers take security keys on pages by https, or on localhost, and for hosts that have a name.
 func TestSecurityKeysWantAnAddressThatBrowsersTakeThemAt(t *testing.T) {
 	t.Parallel()

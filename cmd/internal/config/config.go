@@ -54,7 +54,8 @@ type Config struct {
 	Administrator func(access.Person) bool `yaml:"-"`
 	Auditor       func(access.Person) bool `yaml:"-"`
 
-	file *document
+	file   *document
+	unread map[string]bool // keys whose value Parse could not read
 }
 
 // Store says where state lives.
@@ -223,6 +224,7 @@ func Parse(name string, text []byte, env func(string) (string, bool), chats ...s
 	decode(doc, doc.root, cfg, nil, found)
 	c := &checker{Config: cfg, findings: found, chats: chats}
 	c.check()
+	cfg.unread = found.unread
 	return cfg, found.sorted()
 }
 

@@ -63,9 +63,10 @@ func (b Block) Decode(into any) error {
 }
 
 // Connect makes every connector of the file, and checks the targets of the roles with them. The problems are those that
-// only the connectors know of.
+// only the connectors know of; of a value that Parse could not read they say nothing.
 func (c *Config) Connect(types map[string]ConnectorType) (map[string]connectors.Connector, Problems) {
 	found := newFindings(c.file)
+	maps.Copy(found.unread, c.unread)
 	made := make(map[string]connectors.Connector, len(c.Connectors))
 	for name, block := range c.Connectors {
 		if block.Type == "" {
@@ -100,7 +101,11 @@ func (c *Config) Connect(types map[string]ConnectorType) (map[string]connectors.
 func (b Block) report(found *findings, err error) {
 	var problems Problems
 	if errors.As(err, &problems) {
-		found.problems = append(found.problems, problems...)
+		for _, p := range problems {
+			if !found.silenced(parsePath(p.Key)) {
+				found.problems = append(found.problems, p)
+			}
+		}
 		return
 	}
 	for _, e := range separate(err) {

@@ -174,3 +174,14 @@ func TestConnectWorksOnFilesWithOtherProblems(t *testing.T) {
 		}
 	}
 }
+
+func TestAnUnsetVariableIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	for old, err := range map[string]error{"${PG_DSN}": errors.New("dsn: is no connection string"), "${NUMBER}": nil} {
+		c, found := Parse("f.yaml", []byte(strings.Replace(connected, old, "${UNSET}", 1)), env, "web")
+		_, more := c.Connect(make1(&stub{}, err))
+		if len(found) != 1 || len(more) > 0 {
+			t.Errorf("%s: said\n%v\nand then\n%v", old, found, more)
+		}
+	}
+}

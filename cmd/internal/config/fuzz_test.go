@@ -19,6 +19,7 @@ func FuzzLoad(f *testing.F) {
 	for _, s := range []string{
 		"", "---\n---\n", "&a [*a, *a]", "&a {<<: *a}", "people: &a\n  - *a", "{? [a] : b}", "x: !!binary aGk=", "roles: [{target: &t {a: *t}}]",
 		"a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nroles: [{target: {x: [*b,*b,*b,*b,*b,*b,*b]}}]",
+		"b: &b [*b,*b,1]\nroles: [{target: {x: [*b,*b]}}]",
 		"<<: {people: [{id: ana}]}", "<<: [1, {a: 1}]", "store: ~\nslack: ~\nteams: ~", "\xff\xfe", "policies: [{match: \"\\xff\"}]",
 	} {
 		f.Add([]byte(s))

@@ -44,7 +44,7 @@ func NewMetrics(b Build) *Metrics {
 			Help: "Decisions on requests, by what they said and the way they came in.",
 		}, []string{"verdict", "via"}),
 		forged: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "elevate_forged_total", Help: "What somebody else had changed in the store, and was put right: record, version or timers.",
+			Name: "elevate_forged_total", Help: "What somebody else had changed in the store, and how: record, version, timers, factor, link, memory.",
 		}, []string{"what"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "elevate_limited_total",

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"elevate/workflows/audit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -75,7 +77,10 @@ func TestReadiness(t *testing.T) {
 			`{"status":"ready","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},"overdue_grants":2,"oldest_overdue_seconds":90}`},
 		{"the audit files are stuck", func(c *Config) { c.Audit = ill }, 200,
 			`{"status":"degraded","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},` +
-				`"audit":{"ok":false,"detail":"The audit files cannot be written or read; nothing new is activated."},"overdue_grants":0}`},
+				`"audit":{"ok":false,"detail":"The audit log does not go on; nothing new is activated. The log of Elevate says why."},"overdue_grants":0}`},
+		{"the audit log is being read", func(c *Config) { c.Audit = func() error { return audit.ErrReading } }, 200,
+			`{"status":"degraded","store":{"ok":true,"class":"durable (fsync)"},"timers":{"ok":true,"due":0,"behind_seconds":0},` +
+				`"audit":{"ok":false,"detail":"The audit log is still being read, as at every start; nothing new is activated before."},"overdue_grants":0}`},
 		{"one chat is away", func(c *Config) {
 			c.Audit, c.Chats = sound, map[string]func() error{"slack": ill, "teams": sound}
 		}, 200,

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"elevate/workflows/audit"
 )
 
 // Config is what a Server reports on.
@@ -147,7 +149,11 @@ func (s *Server) check(ctx context.Context) (Readiness, error) {
 	doc.Timers = s.timers(b, err, note)
 	healthy := true
 	if s.cfg.Audit != nil {
-		c := note("audit", s.cfg.Audit(), "The audit files cannot be written or read; nothing new is activated.")
+		err, detail := s.cfg.Audit(), "The audit log does not go on; nothing new is activated. The log of Elevate says why."
+		if errors.Is(err, audit.ErrReading) {
+			detail = "The audit log is still being read, as at every start; nothing new is activated before."
+		}
+		c := note("audit", err, detail)
 		doc.Audit, healthy = &c, c.OK
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.cfg.Chats)) {

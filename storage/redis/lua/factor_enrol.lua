@@ -3,8 +3,8 @@
 -- ARGV     1 how long to remember the attempt (ms)   2 event (JSON)   3 time to live (ms)   4… field, value, …
 -- Replies  ok
 --
--- The hash of an enrolment: id, step, kind, sealed, link, ticket, counter, vouched, strays (wrong tries). That of an act: id,
--- sealed, strays.
+-- The hash of an enrolment: id, step, kind, sealed, link, ticket, counter, vouched, again (another was named before it),
+-- strays (wrong tries). That of an act: id, sealed, strays.
 
 if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) then
   redis.call('DEL', KEYS[1])

@@ -7,12 +7,11 @@
 if redis.call('GET', KEYS[3]) then return 'ok' end
 local e = redis.call('HMGET', KEYS[4], 'id', 'step', 'counter')
 if e[1] ~= ARGV[3] or e[2] ~= ARGV[4] then return 'moved' end
-local f = redis.call('HMGET', KEYS[1], 'doubted', 'lost')
-if f[1] or f[2] and ARGV[7] == 'sign-in' then return 'moved' end -- two administrators have to reset it, or one has to confirm
+if barred(KEYS[1], ARGV[7]) then return 'moved' end
 
 local number = redis.call('HINCRBY', KEYS[1], 'keys', 1)
 redis.call('DEL', KEYS[4])
-redis.call('HDEL', KEYS[1], 'reset_by', 'reset_at')
+redis.call('HDEL', KEYS[1], 'reset_by', 'reset_at', 'removed')
 redis.call('HSET', KEYS[1], 'k:' .. ARGV[3], ARGV[5], 'kn:' .. ARGV[3], number, 'ks:' .. ARGV[3], ARGV[6], 'kc:' .. ARGV[3], e[3] or '0')
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
 redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])

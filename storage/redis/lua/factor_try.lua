@@ -43,3 +43,24 @@ local function told(fine, word)
   return {word, events, unpack(reply)}
 end
 
+-- proves tells whether there is an app or a key in a factor.
+local function proves(key)
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if field == 'id' or string.sub(field, 1, 2) == 'k:' then return true end
+  end
+  return false
+end
+
+-- empty takes all there is out of a factor, but for how many keys there were: their numbers are not given again.
+local function empty(key)
+  local keys = redis.call('HGET', key, 'keys')
+  redis.call('DEL', key)
+  if keys then redis.call('HSET', key, 'keys', keys) end
+end
+
+-- barred tells whether a factor takes no other that is vouched for like this: two administrators have to reset it, or one has
+-- to confirm.
+local function barred(key, vouched)
+  local f = redis.call('HMGET', key, 'doubted', 'lost', 'removed')
+  return f[1] or (f[2] or f[3]) and vouched == 'sign-in'
+end

@@ -1,5 +1,20 @@
 -- prologue.lua stands in front of every script.
 
+-- A key of another type than a command wants, or a stream whose ids are used up, is not ours. It is put aside, for 90 days,
+-- and counts as one that is not there: whoever put it there could have deleted ours as well, and nothing that needs it would
+-- ever be done again.
+local server = redis
+local redis = {call = function(...)
+  local reply = server.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if string.sub(reply.err, 1, 9) == 'WRONGTYPE' or string.find(reply.err, 'exhausted the last possible ID', 1, true) then
+    local key = select(2, ...)
+    server.call('RENAME', key, key .. ':strange')
+    server.call('PEXPIRE', key .. ':strange', '7776000000')
+  end
+  return server.call(...)
+end}
+
 -- ms writes a time: Lua's own conversion may turn a long number into an exponent.
 local function ms(n)
   return string.format('%.0f', tonumber(n)) -- the server in process wants a number

@@ -141,6 +141,7 @@ local function write(t)
   local new = argv[at + FROM] == '' -- also what is restored
   local token = argv[at + TOKEN]
   local tokens = string.sub(token .. ' ' .. (old[OLD_TOKENS] or ''), 1, (#token + 1) * KEPT_TOKENS)
+  redis.call('XADD', KEYS[2], '*', 'e', argv[at + EVENT]) -- first: what fails undoes nothing
   set_timers(t)
   if new then
     redis.call('HSET', t.key, 'state', argv[at + TO], 'version', argv[at + VERSION], 'doc', argv[at + DOC], 'ends', argv[at + ENDS],
@@ -152,7 +153,6 @@ local function write(t)
   end
   set_indexes(t, new)
   if SIDE[argv[at + TIMER]] then collect('HDEL', KEYS[1], argv[at + RIGHT], argv[at + RIGHT] .. WAITING) end
-  redis.call('XADD', KEYS[2], '*', 'e', argv[at + EVENT])
 end
 
 -- tell queues the notes of an arrow for every chat.
