@@ -78,7 +78,7 @@ func (c *Courier) Run(ctx context.Context) error {
 	defer listening.Wait()
 	listening.Go(func() {
 		for lane := range c.cfg.Store.Nudges(ctx) {
-			if lane == workflows.Lane("out:"+c.cfg.Chat.Name()) {
+			if lane == workflows.AnyLane || lane == workflows.Lane("out:"+c.cfg.Chat.Name()) {
 				c.pump.nudge()
 			}
 		}

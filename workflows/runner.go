@@ -140,8 +140,10 @@ func (r *Runner) Run(ctx context.Context) error {
 
 func (r *Runner) deliverNudges(nudges <-chan Lane) {
 	for name := range nudges {
-		if l := r.lanes[name]; l != nil {
-			l.wake()
+		for _, l := range r.lanes {
+			if name == AnyLane || name == l.name {
+				l.wake()
+			}
 		}
 	}
 }

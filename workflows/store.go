@@ -79,6 +79,9 @@ type Lane string
 // Clock is the lane of the timers that call no connector.
 const Clock Lane = "clock"
 
+// AnyLane stands for all lanes in a nudge.
+const AnyLane Lane = ""
+
 // ActivateLane is the lane of a connector's activations.
 func ActivateLane(connector string) Lane { return Lane("on:" + connector) }
 
@@ -120,8 +123,8 @@ type Timers interface {
 	Renew(ctx context.Context, c Claim, lease time.Duration) error
 	// Release gives a claim back undone, due again at once. A lost claim is no error.
 	Release(ctx context.Context, c Claim) error
-	// Nudges delivers the lane of every timer that became the earliest of its lane, until ctx ends. It may lose some;
-	// sleepers also wake by themselves.
+	// Nudges delivers the lane of every timer that became the earliest of its lane, until ctx ends, and AnyLane whenever
+	// nudges from before may have been missed, as at the beginning. It may lose some; sleepers also wake by themselves.
 	Nudges(ctx context.Context) <-chan Lane
 }
 

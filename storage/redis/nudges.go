@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"elevate/workflows"
 )
 
@@ -10,14 +12,15 @@ import (
 const nudgesWaiting = 256
 
 // Nudges delivers the lane of every timer that became the earliest of its lane, "out:<chat>" for a topic that has a note
-// to tell again, and "in:<chat>" for a delivery. The channel is closed when ctx ends.
+// to tell again, and "in:<chat>" for a delivery; AnyLane whenever the subscription begins anew, as after a failover. The
+// channel is closed when ctx ends.
 func (s *Store) Nudges(ctx context.Context) <-chan workflows.Lane {
 	out := make(chan workflows.Lane, nudgesWaiting)
 	sub := s.client.Subscribe(ctx, s.keys.nudges())
 	go func() {
 		defer close(out)
 		defer func() { _ = sub.Close() }() // nothing is lost with a subscription
-		messages := sub.Channel()
+		messages := sub.ChannelWithSubscriptions()
 		for {
 			select {
 			case <-ctx.Done():
@@ -26,8 +29,12 @@ func (s *Store) Nudges(ctx context.Context) <-chan workflows.Lane {
 				if !ok {
 					return
 				}
+				lane := workflows.AnyLane
+				if nudge, ok := m.(*goredis.Message); ok {
+					lane = workflows.Lane(nudge.Payload)
+				}
 				select {
-				case out <- workflows.Lane(m.Payload):
+				case out <- lane:
 				default:
 				}
 			}

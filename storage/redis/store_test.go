@@ -310,6 +310,23 @@ func TestNudgesTellOfChatsToo(t *testing.T) {
 	}
 }
 
+// What was missed while the subscription was broken is looked for when it stands again.
+func TestABrokenSubscriptionNudgesAnyLane(t *testing.T) {
+	t.Parallel()
+	s := open(t, redis.Config{URL: storagetest.StartRedis(t).URL()})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	nudges := s.Nudges(ctx)
+	for begins := range 2 {
+		if l, ok := <-nudges; !ok || l != workflows.AnyLane {
+			t.Fatalf("beginning %d: nudge of %q (%v), want one of any lane", begins, l, ok)
+		}
+		if err := s.Client().Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestKeysEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, redis.Config{URL: storagetest.StartRedis(t).URL()})

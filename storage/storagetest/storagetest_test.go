@@ -83,7 +83,7 @@ func TestSuiteFailsBrokenStores(t *testing.T) {
 		"shares nothing": {func(s workflows.Store) workflows.Store { return sharesNone{s} },
 			[]string{"SharingGivesWhatMayHold"}},
 		"is mute": {func(s workflows.Store) workflows.Store { return mute{s} },
-			[]string{"NudgeTellsOfAnEarlierTimer"}},
+			[]string{"NudgeTellsOfAnEarlierTimer", "NudgesBeginWithAnyLane"}},
 		"loses a note": {func(s workflows.Store) workflows.Store { return losesNote{s} },
 			[]string{"ArrowsQueueTheirNotes", "NotesAreToldInOrder"}},
 		"tells notes backwards": {func(s workflows.Store) workflows.Store { return backwards{s} },

@@ -31,6 +31,7 @@ func timerChecks() []check {
 		{name: "FinishedTimerIsGone", run: finishedTimerIsGone},
 		{name: "ManyWorkersShareTheWork", run: manyWorkersShareTheWork},
 		{name: "NudgeTellsOfAnEarlierTimer", run: nudgeTellsOfAnEarlierTimer},
+		{name: "NudgesBeginWithAnyLane", run: nudgesBeginWithAnyLane},
 	}
 }
 

@@ -70,3 +70,13 @@ func nudgeTellsOfAnEarlierTimer(e *env) {
 		}
 	}
 }
+
+// nudgesBeginWithAnyLane: what became due before the subscription stood is looked for at once.
+func nudgesBeginWithAnyLane(e *env) {
+	ctx, cancel := context.WithTimeout(e.Context(), 3*time.Second)
+	defer cancel()
+	l, open := <-e.Nudges(ctx)
+	if !open || l != workflows.AnyLane {
+		e.Errorf("the first nudge is %q (%v), want one of any lane", l, open)
+	}
+}
