@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,15 +104,11 @@ func StartRedis(t testing.TB) *Redis {
 // URL is the address for store.url.
 func (r *Redis) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", r.port) }
 
-// FreePort gives a port of the loopback address that nobody listens at.
+// FreePort gives a port of the loopback address that nobody listens at and that is the test's until it ends: also what is
+// stopped and started there finds it free.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return storagetest.ReservePorts(t).Next()
 }
 
 // Eventually tries until it succeeds; when it has not after so long, the test ends with the last error.
