@@ -47,7 +47,7 @@ func manyWorkersShareTheWork(e *env) {
 
 // nudgeTellsOfAnEarlierTimer tries until a nudge comes: one may be lost while the subscription begins.
 func nudgeTellsOfAnEarlierTimer(e *env) {
-	ctx, cancel := context.WithTimeout(e.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(e.Context(), 10*time.Second)
 	defer cancel()
 	nudges := e.Nudges(ctx)
 	for tries := 0; ; tries++ {
@@ -73,7 +73,7 @@ func nudgeTellsOfAnEarlierTimer(e *env) {
 
 // nudgesBeginWithAnyLane: what became due before the subscription stood is looked for at once.
 func nudgesBeginWithAnyLane(e *env) {
-	ctx, cancel := context.WithTimeout(e.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(e.Context(), 10*time.Second)
 	defer cancel()
 	l, open := <-e.Nudges(ctx)
 	if !open || l != workflows.AnyLane {
