@@ -61,7 +61,8 @@ type Config struct {
 	Name func(ctx context.Context, chat, account string) string
 	// Command is what people type in a chat to call Elevate; the chat is empty where it is not known. Nil: /elevate.
 	Command func(chat string) string
-	Logger  *slog.Logger // nil: discarded
+	Now     func() time.Time // nil: time.Now
+	Logger  *slog.Logger     // nil: discarded
 }
 
 // Office makes invitations, shows the pages and takes the words. It is safe for concurrent use.
@@ -83,16 +84,21 @@ func New(cfg Config) (*Office, error) {
 	if cfg.Command == nil {
 		cfg.Command = func(string) string { return "/elevate" }
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Office{cfg: cfg, log: cfg.Logger}, nil
 }
 
-// invitation is a link that one person was shown, as the store has it under the hash of its token.
+// invitation is a link that one person was shown, as the store has it under the hash of its token. It says itself until when
+// it is good: whoever can write to the store could keep it there, or put it back.
 type invitation struct {
-	Chat    string `json:"chat"`
-	Account string `json:"account"`
+	Chat    string    `json:"chat"`
+	Account string    `json:"account"`
+	Until   time.Time `json:"until"`
 }
 
 func actor(who bot.Who) access.Actor {
@@ -112,7 +118,7 @@ func (o *Office) Invite(ctx context.Context, who bot.Who) (string, time.Duration
 		return "", 0, err
 	}
 	token := rand.Text() + rand.Text() // 260 bits
-	value, err := json.Marshal(invitation{who.Chat, who.Account})
+	value, err := json.Marshal(invitation{who.Chat, who.Account, o.cfg.Now().Add(invitedFor).UTC()})
 	if err == nil {
 		err = o.cfg.Store.Put(ctx, invitationKey(idOf(token)), value, invitedFor)
 	}

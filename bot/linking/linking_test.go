@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func setup(t *testing.T) *world {
 	return setupWith(t, nil)
 }
 
-func setupWith(t *testing.T, command func(chat string) string) *world {
+func setupWith(t *testing.T, change func(*linking.Config)) *world {
 	t.Helper()
 	w := &world{t: t, redis: storagetest.StartRedis(t)}
 	mux := http.NewServeMux()
@@ -74,11 +75,14 @@ func setupWith(t *testing.T, command func(chat string) string) *world {
 	})
 	w.must(err)
 	t.Cleanup(desk.Close)
-	w.office, err = linking.New(linking.Config{
+	cfg := linking.Config{
 		Desk: desk, PublicURL: w.URL, Provider: "Example Login", Links: links, Store: w.store, Directory: w.people,
-		Name:    func(_ context.Context, _, account string) string { return "The one called " + account },
-		Command: command,
-	})
+		Name: func(_ context.Context, _, account string) string { return "The one called " + account },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	w.office, err = linking.New(cfg)
 	w.must(err)
 	mux.Handle(signin.Prefix+"/", desk.Handler())
 	mux.Handle(linking.Prefix+"/", w.office.Handler())
@@ -184,7 +188,7 @@ func TestAnAccountIsLinkedByLinkSignInAndWord(t *testing.T) {
 
 func TestThePagesCallTheCommandByItsNameInTheChat(t *testing.T) {
 	t.Parallel()
-	w := setupWith(t, func(chat string) string { return "/jit-" + chat })
+	w := setupWith(t, func(c *linking.Config) { c.Command = func(chat string) string { return "/jit-" + chat } })
 	link := w.invite("U0ANA")
 	for what, seen := range map[string]oidcfake.Seen{
 		"typed “/jit-slack link”":              oidcfake.NewBrowser(t).Get(link),
@@ -305,6 +309,36 @@ func TestALinkAndAWordEnd(t *testing.T) {
 	}
 	if seen := oidcfake.NewBrowser(t).Post(w.URL+"/link/made-up", url.Values{}); seen.Status != http.StatusGone {
 		t.Errorf("begun at a made-up link: %d", seen.Status)
+	}
+}
+
+// keeps is a store in which nothing ends, as for whoever can write to it.
+type keeps struct{ linking.Store }
+
+func (k keeps) Put(ctx context.Context, key string, value []byte, _ time.Duration) error {
+	return k.Store.Put(ctx, key, value, time.Hour)
+}
+
+func TestAnInvitationEndsAlsoWhereItIsKept(t *testing.T) {
+	t.Parallel()
+	var late atomic.Int64
+	w := setupWith(t, func(c *linking.Config) {
+		c.Store, c.Now = keeps{c.Store}, func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	})
+	link, b := w.invite("U0ANA"), oidcfake.NewBrowser(t)
+	begun := b.Post(link, nil)
+	to, err := b.SignIn(w.provider, begun.Location, "00u-ana")
+	w.must(err)
+	late.Store(int64(10 * time.Minute))
+	if seen := oidcfake.NewBrowser(t).Get(link); seen.Status != http.StatusGone {
+		t.Errorf("the page of a link that is over: %d", seen.Status)
+	}
+	if seen := b.Get(w.URL + b.Get(to).Location); seen.Status != http.StatusGone || word(seen) != "" {
+		t.Errorf("a sign-in for a link that is over: %d", seen.Status)
+	}
+	late.Store(int64(9 * time.Minute))
+	if seen := b.Get(link); seen.Status != http.StatusOK {
+		t.Errorf("before its end: %d", seen.Status)
 	}
 }
 

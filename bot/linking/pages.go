@@ -51,12 +51,8 @@ func (o *Office) signedIn(w http.ResponseWriter, r *http.Request) {
 		o.over(w, nil)
 		return
 	}
-	value, recallErr := o.cfg.Store.Recall(r.Context(), invitationKey(id))
-	var v invitation
-	if value != nil && recallErr == nil {
-		recallErr = json.Unmarshal(value, &v)
-	}
-	if err := errors.Join(err, recallErr); err != nil || value == nil {
+	v, noInvitation := o.invitation(r.Context(), id)
+	if err := errors.Join(err, noInvitation); err != nil || v == nil {
 		o.over(w, err)
 		return
 	}
@@ -66,7 +62,7 @@ func (o *Office) signedIn(w http.ResponseWriter, r *http.Request) {
 		o.over(w, err)
 		return
 	}
-	o.word(w, r, id, v, visit)
+	o.word(w, r, id, *v, visit)
 }
 
 // word shows the word, or that it was typed.
@@ -106,12 +102,17 @@ func (o *Office) invited(ctx context.Context, id string) (*invitation, error) {
 	if err != nil || taken != nil {
 		return nil, err
 	}
+	return o.invitation(ctx, id)
+}
+
+// invitation gives what an invitation says; nil where there is none, or it is over.
+func (o *Office) invitation(ctx context.Context, id string) (*invitation, error) {
 	value, err := o.cfg.Store.Recall(ctx, invitationKey(id))
 	if err != nil || value == nil {
 		return nil, err
 	}
 	var v invitation
-	if err := json.Unmarshal(value, &v); err != nil {
+	if err := json.Unmarshal(value, &v); err != nil || !o.cfg.Now().Before(v.Until) {
 		return nil, err
 	}
 	return &v, nil

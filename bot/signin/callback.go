@@ -71,7 +71,7 @@ func (d *Desk) finish(r *http.Request) (b begun, v Visit, err error) {
 	if err != nil {
 		return b, v, fmt.Errorf("store: %w", err)
 	}
-	if stored == nil || json.Unmarshal(stored, &b) != nil {
+	if !d.recall(stored, &b) {
 		return b, v, errUnknown
 	}
 	secret, back, _ := strings.Cut(c.Value, ".")
@@ -204,10 +204,20 @@ func (d *Desk) cookie(name, value string, lives time.Duration) *http.Cookie {
 	return c
 }
 
+// remembered is what the store keeps of a sign-in. It says itself until when it counts: whoever can write to the store could
+// keep it there, or put it back.
+type remembered struct {
+	Until time.Time       `json:"until"`
+	What  json.RawMessage `json:"what"`
+}
+
 func (d *Desk) remember(ctx context.Context, key string, v any, ttl time.Duration) error {
-	value, err := json.Marshal(v)
+	text, err := json.Marshal(v)
 	if err == nil {
-		err = d.cfg.Store.Put(ctx, key, value, ttl)
+		text, err = json.Marshal(remembered{d.cfg.Now().Add(ttl).UTC(), text})
+	}
+	if err == nil {
+		err = d.cfg.Store.Put(ctx, key, text, ttl)
 	}
 	if err != nil {
 		return fmt.Errorf("remember a sign-in: %w", err)
@@ -215,13 +225,8 @@ func (d *Desk) remember(ctx context.Context, key string, v any, ttl time.Duratio
 	return nil
 }
 
-func (d *Desk) recall(ctx context.Context, key string, into any) (bool, error) {
-	value, err := d.cfg.Store.Recall(ctx, key)
-	if err == nil && value != nil {
-		err = json.Unmarshal(value, into)
-	}
-	if err != nil {
-		return false, fmt.Errorf("recall a sign-in: %w", err)
-	}
-	return value != nil, nil
+// recall reads what was remembered, as the store gave it; false where that is nothing, or is over.
+func (d *Desk) recall(stored []byte, into any) bool {
+	var r remembered
+	return stored != nil && json.Unmarshal(stored, &r) == nil && d.cfg.Now().Before(r.Until) && json.Unmarshal(r.What, into) == nil
 }

@@ -188,13 +188,15 @@ func (d *Desk) Visit(r *http.Request, purpose string) (Visit, error) {
 	if err != nil || c.Value == "" {
 		return Visit{}, ErrNobody
 	}
-	var v Visit
-	found, err := d.recall(r.Context(), visitKey(c.Value, purpose), &v)
-	if err == nil && !found {
-		err = ErrNobody
+	stored, err := d.cfg.Store.Recall(r.Context(), visitKey(c.Value, purpose))
+	if err != nil {
+		return Visit{}, fmt.Errorf("recall a sign-in: %w", err)
 	}
-	v.token = c.Value
-	return v, err
+	v := Visit{token: c.Value}
+	if !d.recall(stored, &v) {
+		return Visit{}, ErrNobody
+	}
+	return v, nil
 }
 
 // Handler serves what the provider sends browsers back to.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,6 +245,35 @@ func TestAnswersAreGoodOnce(t *testing.T) {
 
 // TestSignInsAreNotMixedUp: an answer is worth nothing in a browser that did not ask for it, and one person's code
 // nothing in another's sign-in.
+// keeps is a store in which nothing ends, as for whoever can write to it.
+type keeps struct{ Store }
+
+func (k keeps) Put(ctx context.Context, key string, value []byte, _ time.Duration) error {
+	return k.Store.Put(ctx, key, value, time.Hour)
+}
+
+func TestASignInEndsAlsoWhereItIsKept(t *testing.T) {
+	t.Parallel()
+	var late atomic.Int64
+	s := setup(t, func(c *Config) {
+		c.Store, c.Now = keeps{c.Store}, func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	})
+	done, begun := oidcfake.NewBrowser(t), oidcfake.NewBrowser(t)
+	s.signIn(t, done, "00u-ana")
+	to := s.callback(t, begun, "00u-ana")
+	late.Store(int64(visitFor - 10*time.Second))
+	if page := done.Get(s.URL + "/back"); page.Status != http.StatusOK {
+		t.Errorf("before its end: %d %s", page.Status, page.Body)
+	}
+	late.Store(int64(visitFor))
+	if page := done.Get(s.URL + "/back"); page.Status != http.StatusForbidden {
+		t.Errorf("a sign-in that is over lets in: %d %s", page.Status, page.Body)
+	}
+	if seen := begun.Get(to); seen.Status != http.StatusBadRequest || !strings.Contains(seen.Body, "took too long") {
+		t.Errorf("a sign-in is finished too late: %d", seen.Status)
+	}
+}
+
 func TestSignInsAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	s := setup(t, nil)

@@ -177,7 +177,7 @@ func printReport(out io.Writer, r audit.Report, known bool) error {
 	}
 	fmt.Fprintf(out, "%s in %s, from %s to %s\nhead %s\n", counted(int(r.Lines), "line", "lines"), counted(r.Files, "file", "files"), r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339), r.Head)
 	if !r.OK() {
-		fmt.Fprintln(out, "NOT PROVED: the log is not what was written")
+		fmt.Fprintln(out, "NOT PROVED: the log is not what was written, or not all of it")
 		return errReported
 	}
 	if !known {
