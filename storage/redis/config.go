@@ -114,6 +114,15 @@ func (c *Config) fill() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Forged == nil {
+		c.Forged = func(access.RequestID) {}
+	}
+	if c.Spoiled == nil {
+		c.Spoiled = func() {}
+	}
+	if c.Doubted == nil {
+		c.Doubted = func(context.Context, factor.Doubt) {}
+	}
 	return errors.Join(problems...)
 }
 

@@ -328,8 +328,6 @@ func (s *Store) settle(ctx context.Context, h hash) error {
 	}
 	s.cfg.Log.ErrorContext(ctx, "A SECOND FACTOR IN THE STORE WAS CHANGED, AND NOT BY ELEVATE. Find out who can write to Redis",
 		"person", d.Person, "enrolment", d.Enrolment, "how", d.How, "restored", d.Restored)
-	if s.cfg.Doubted != nil {
-		s.cfg.Doubted(ctx, d)
-	}
+	s.cfg.Doubted(ctx, d)
 	return nil
 }

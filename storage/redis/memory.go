@@ -62,9 +62,7 @@ func (s *Store) Recall(ctx context.Context, key string) ([]byte, error) {
 
 func (s *Store) spoiled(key string) {
 	s.cfg.Log.Error("what Elevate remembered was not written by it, or not under a key of secrets.keys; it counts for nothing", "key", s.memory(key))
-	if s.cfg.Spoiled != nil {
-		s.cfg.Spoiled()
-	}
+	s.cfg.Spoiled()
 }
 
 // Put replaces the value under a key.

@@ -70,9 +70,7 @@ func (s *Store) readClaim(item any) (workflows.Claim, error) {
 	}
 	// The script goes by a text that nobody vouches for.
 	if at, armed := r.Due()[access.Timer(f[1])]; s.cfg.Marks != nil && (!armed || late(at) != due.UnixMilli()) {
-		if s.cfg.Forged != nil {
-			s.cfg.Forged(r.ID)
-		}
+		s.cfg.Forged(r.ID)
 		return workflows.Claim{}, fmt.Errorf("redis: the timer %s of %s, due %s, is not what its record says: %w", f[1], f[0], due, workflows.ErrForged)
 	}
 	return workflows.Claim{Request: access.RequestID(f[0]), Timer: access.Timer(f[1]), Due: due, Fence: fence, Record: r, Alone: f[5] == "1"}, nil
