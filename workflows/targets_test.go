@@ -32,10 +32,7 @@ func TestAnEndingIsRetriedUntilTheTargetHasDoneIt(t *testing.T) {
 		t.Fatalf("while the target is down: %s, last error %q", got.State, got.LastError)
 	}
 	w.db.SetFaults(demo.Faults{})
-	w.eventually("it has ended", func() bool { // a try of before may be put on record only now, and put the next one off
-		w.clock.Advance(5 * time.Second)
-		return w.get(rec.ID).State == access.Ended
-	})
+	w.whileTimePasses("it has ended", func() bool { return w.get(rec.ID).State == access.Ended })
 	rec = w.get(rec.ID)
 	if w.db.Holds("ana", "db-admin") || rec.Overdue || rec.Lateness() <= 0 {
 		t.Errorf("held %v, overdue %v, late %s", w.db.Holds("ana", "db-admin"), rec.Overdue, rec.Lateness())
@@ -51,8 +48,7 @@ func TestATargetThatLiesIsFoundOut(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.eventually("the lie was found", func() bool { return w.get(rec.ID).Attempts > 0 })
 	w.db.SetFaults(demo.Faults{})
-	w.clock.Advance(10 * time.Second)
-	w.reaches(rec.ID, access.Ended)
+	w.whileTimePasses("it has ended", func() bool { return w.get(rec.ID).State == access.Ended })
 	if w.db.Holds("ana", "db-admin") {
 		t.Error("ended on the target's word alone")
 	}
@@ -90,10 +86,7 @@ func TestARefusedActivationThatCannotBeReadBackIsUndone(t *testing.T) {
 	w.approve("lea", rec.ID)
 	w.reaches(rec.ID, access.Deactivating)
 	lost.heal()
-	w.eventually("it is read back in the end", func() bool {
-		w.clock.Advance(time.Second)
-		return w.get(rec.ID).State == access.Ended
-	})
+	w.whileTimePasses("it is read back in the end", func() bool { return w.get(rec.ID).State == access.Ended })
 }
 
 func TestAnActivationThatCannotHappenInTimeIsUndone(t *testing.T) {
@@ -108,8 +101,7 @@ func TestAnActivationThatCannotHappenInTimeIsUndone(t *testing.T) {
 		return w.get(rec.ID).State == access.Deactivating
 	})
 	w.db.SetFaults(demo.Faults{})
-	w.clock.Advance(73 * time.Second)
-	w.reaches(rec.ID, access.Ended)
+	w.whileTimePasses("it has ended", func() bool { return w.get(rec.ID).State == access.Ended })
 }
 
 func TestWhatWasThereBeforeStays(t *testing.T) {
