@@ -88,7 +88,7 @@ func TestALiveGrantIsLeftAloneWhenItsAccountIsRenamed(t *testing.T) {
 	}{
 		"and the directory knows": {&renaming{nameless: true}, func(w *world, r *renaming) {
 			r.rename("ana", "ana.lima")
-			w.people.set(access.Person{ID: "ana", Groups: []string{"sre"}, Accounts: map[string]string{"db": "ana.lima"}})
+			w.isAnaLima()
 		}},
 		"and the target has a reference":  {&renaming{nameless: true, refs: true}, func(_ *world, r *renaming) { r.rename("ana", "ana.lima") }},
 		"and the target says whose it is": {&renaming{}, func(_ *world, r *renaming) { r.rename("ana", "u-1842") }},
@@ -113,6 +113,11 @@ func TestALiveGrantIsLeftAloneWhenItsAccountIsRenamed(t *testing.T) {
 			w.reaches(rec.ID, access.Ended)
 		})
 	}
+}
+
+// isAnaLima has the directory call ana's account ana.lima from now on.
+func (w *world) isAnaLima() {
+	w.people.set(access.Person{ID: "ana", Groups: []string{"sre"}, Accounts: map[string]string{"db": "ana.lima"}})
 }
 
 // What a target notes beside some access can be copied by anybody who may write there.
@@ -150,7 +155,7 @@ func TestAReferenceDecidesAgainstAName(t *testing.T) {
 	w.with("db", target)
 	w.run()
 	rec := w.active("ana", "db-admin")
-	w.people.set(access.Person{ID: "ana", Groups: []string{"sre"}, Accounts: map[string]string{"db": "ana.lima"}})
+	w.isAnaLima()
 	w.stray(w.db, "ana.lima", "db-admin")
 	w.sweeper("one")
 	w.eventually("it is taken away", func() bool { return !w.db.Holds("ana.lima", "db-admin") })
@@ -165,13 +170,10 @@ func TestNothingIsTakenAwayWhileTheDirectoryCannotSayWhoseItIs(t *testing.T) {
 	w.run()
 	w.active("ana", "db-admin")
 	target.rename("ana", "ana.lima")
-	w.people.set(access.Person{ID: "ana", Groups: []string{"sre"}, Accounts: map[string]string{"db": "ana.lima"}})
+	w.isAnaLima()
 	w.people.fail(errors.New("it is away"))
 	m, _ := w.sweeper("one")
-	w.eventually("sweeps were put off", func() bool {
-		w.clock.Advance(time.Second)
-		return m.unanswered("db") > 1
-	})
+	w.whileTimePasses("sweeps were put off", func() bool { return m.unanswered("db") > 1 })
 	w.wantLeftAlone()
 }
 

@@ -189,10 +189,7 @@ func TestNothingIsConcludedFromATargetThatDoesNotAnswer(t *testing.T) {
 	w.stray(w.db, "ben", "db-admin")
 	w.db.SetFaults(demo.Faults{Refuse: true})
 	m, _ := w.sweeper("one")
-	w.eventually("it was asked in vain for a while", func() bool {
-		w.clock.Advance(time.Second)
-		return m.unanswered("db") > 5
-	})
+	w.whileTimePasses("it was asked in vain for a while", func() bool { return m.unanswered("db") > 5 })
 	if n := len(w.found()); n != 0 || m.swept("db") != 0 {
 		t.Errorf("%d found, swept %d times", n, m.swept("db"))
 	}
@@ -223,20 +220,14 @@ func TestNothingIsTakenAwayWhileTheStoreCannotBeBelieved(t *testing.T) {
 			return behind
 		}
 	})
-	w.eventually("sweeps were put off", func() bool {
-		w.clock.Advance(time.Second)
-		return m.unanswered("db") > 5
-	})
+	w.whileTimePasses("sweeps were put off", func() bool { return m.unanswered("db") > 5 })
 	if !w.db.Holds("ana", "db-admin") || len(w.found()) != 0 {
 		t.Fatal("it was taken away on the word of a store that is behind")
 	}
 	mu.Lock()
 	behind = nil
 	mu.Unlock()
-	w.eventually("it is taken away then", func() bool {
-		w.clock.Advance(time.Second)
-		return !w.db.Holds("ana", "db-admin")
-	})
+	w.whileTimePasses("it is taken away then", func() bool { return !w.db.Holds("ana", "db-admin") })
 }
 
 // A grant that ends between the target's answer and the look at the store was listed, and has no live grant: that alone
@@ -309,10 +300,7 @@ func TestAnActivationCarriedOutAfterItsGrantHasEndedIsFound(t *testing.T) {
 	if !w.db.Holds("ana", "db-admin") {
 		t.Fatal("nothing was carried out")
 	}
-	w.eventually("it is taken away", func() bool {
-		w.clock.Advance(time.Second)
-		return !w.db.Holds("ana", "db-admin")
-	})
+	w.whileTimePasses("it is taken away", func() bool { return !w.db.Holds("ana", "db-admin") })
 	w.eventually("with evidence", func() bool { found := w.found(); return len(found) == 1 && found[0].State == access.Ended })
 	if d := w.events(w.found()[0].ID)[0].Detail; d["grant"] != string(rec.ID) {
 		t.Errorf("the event does not name the grant: %v", d)

@@ -279,11 +279,7 @@ func (f *Factors) try(ctx context.Context, by access.Actor, act access.Act, digi
 		err = checkSeed(seed)
 	}
 	if err != nil {
-		f.log.ErrorContext(ctx, "the seed of a second factor does not open; put its key back among secrets.keys, or reset the factor",
-			"person", by.Person, "err", err)
-		r := refusal(access.ErrUnavailable, codeUnreadable, "Your second factor cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
-		r.Err = err
-		return r
+		return f.unreadable(ctx, by.Person, "the seed of a second factor", "second factor", err)
 	}
 	step, ok, err := match(seed, digits, f.now(), f.skew)
 	if err != nil {
@@ -382,6 +378,15 @@ func (f *Factors) tell(ctx context.Context, n Notice) {
 
 func refusal(kind error, code, format string, args ...any) *access.Refusal {
 	return &access.Refusal{Kind: kind, Code: code, Field: "code", Text: fmt.Sprintf(format, args...)}
+}
+
+// unreadable refuses because something of a person's does not open with the keys there are: what names it to operators, and
+// yours to its owner.
+func (f *Factors) unreadable(ctx context.Context, p access.PersonID, what, yours string, err error) error {
+	f.log.ErrorContext(ctx, what+" does not open; put its key back among secrets.keys, or reset the factor", "person", p, "err", err)
+	r := refusal(access.ErrUnavailable, codeUnreadable, "Your %s cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.", yours)
+	r.Err = err
+	return r
 }
 
 // unavailable refuses because of something that could not be asked. What has been refused already stays so.

@@ -334,10 +334,7 @@ func (f *Factors) openKey(ctx context.Context, p access.PersonID, s StoredKey) (
 		err = json.Unmarshal([]byte(text.Reveal()), &h)
 	}
 	if err != nil {
-		f.log.ErrorContext(ctx, "a security key does not open; put its key back among secrets.keys, or reset the factor", "person", p, "err", err)
-		r := refusal(access.ErrUnavailable, codeUnreadable, "Your security key cannot be read, so nothing was done. Ask an administrator to look at Elevate's log.")
-		r.Err = err
-		return h, r
+		return h, f.unreadable(ctx, p, "a security key", "security key", err)
 	}
 	return h, nil
 }
