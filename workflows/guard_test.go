@@ -108,7 +108,7 @@ func (f *fort) finds(what string) {
 		if got != what {
 			f.t.Fatalf("the guard found %q, want %q", got, what)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		f.t.Fatalf("the guard has not found the %s", what)
 	}
 }
