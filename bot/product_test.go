@@ -125,7 +125,7 @@ func shopRules() ([]policy.Rule, []access.Role) {
 // until waits, and fails where it was in vain.
 func (s *shop) until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

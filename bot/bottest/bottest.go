@@ -68,7 +68,11 @@ type Rig interface {
 	Await(is func() bool) bool
 }
 
-// Await looks every few milliseconds until something is so: what a Rig's Await is where nothing tells it of changes.
+// Patience is how long a test waits for what comes in its own time, on a machine that is busy with many others.
+const Patience = time.Minute
+
+// Await looks every few milliseconds until something is so. It looks by the clock and not when something was heard of,
+// because much of what is waited for tells nobody: what a bot keeps, remembers or logs.
 func Await(patience time.Duration, is func() bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

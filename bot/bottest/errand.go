@@ -24,7 +24,7 @@ func (c *Cast) SendDigest(t T, chat bot.Chat, channel string) {
 	}}}
 	courier, err := bot.NewCourier(bot.CourierConfig{Bot: c.Bot(t), Store: o, Chat: chat, Now: func() time.Time { return noon }})
 	must(t, err)
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), Patience)
 	defer stop()
 	ran := make(chan error, 1)
 	go func() { ran <- courier.Run(ctx) }()

@@ -6,11 +6,8 @@ import (
 	"time"
 )
 
-// patience is how long a story on paper waits for what takes its time; a flawed one waits in vain.
-const (
-	patience   = 20 * time.Second
-	impatience = time.Second
-)
+// impatience is how long a flawed story on paper waits for what takes its time: in vain.
+const impatience = time.Second
 
 // slowPaper is paper behind which a whole office works: what it shows comes in its own time.
 type slowPaper struct {
@@ -29,7 +26,7 @@ func paperStage(flaw string, patience time.Duration) Stage {
 
 func TestStoriesOnPaper(t *testing.T) {
 	t.Parallel()
-	Tell(t, paperStage("", patience))
+	Tell(t, paperStage("", Patience))
 }
 
 // audience is a T that collects failures; what was started ends with the test.

@@ -149,16 +149,7 @@ func must(t testing.TB, err error) {
 // holds waits until the target says so.
 func (p *plant) holds(t *testing.T, account string, want bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for p.target.Holds(account, "db_admin") != want {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s holds the role: %t", account, !want)
-		}
-	}
+	p.fake.Await(t, fmt.Sprintf("%s holds the role: %t", account, want), func() bool { return p.target.Holds(account, "db_admin") == want })
 }
 
 // shows waits until the n-th message of the channel says something.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"elevate/bot"
 	"elevate/bot/bottest"
@@ -172,7 +171,7 @@ func (r *rig) Break(down bool) {
 	}
 }
 
-func (r *rig) Await(is func() bool) bool { return bottest.Await(20*time.Second, is) }
+func (r *rig) Await(is func() bool) bool { return bottest.Await(bottest.Patience, is) }
 
 func seen(v *slackfake.View) bottest.Shown {
 	return bottest.Shown{Text: read(v.Blocks()), Buttons: labels(v.Blocks()), Native: v}

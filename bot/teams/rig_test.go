@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"elevate/bot"
 	"elevate/bot/bottest"
@@ -239,7 +238,7 @@ func (r *rig) Break(down bool) {
 	}
 }
 
-func (r *rig) Await(is func() bool) bool { return bottest.Await(20*time.Second, is) }
+func (r *rig) Await(is func() bool) bool { return bottest.Await(bottest.Patience, is) }
 
 // shown is a message as people see it.
 func (r *rig) shown(m teamsfake.Message) bottest.Shown {

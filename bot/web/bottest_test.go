@@ -406,7 +406,7 @@ func (r *rig) Home(person string) *bottest.Shown {
 // Break is never asked for: see what the chat cannot.
 func (r *rig) Break(bool) { r.Errorf("the web chat cannot be broken") }
 
-func (r *rig) Await(is func() bool) bool { return bottest.Await(20*time.Second, is) }
+func (r *rig) Await(is func() bool) bool { return bottest.Await(bottest.Patience, is) }
 
 // shown is a card as page/cards.js sets it: every text as text.
 func shown(ref string, at place, c cardView) bottest.Shown {

@@ -15,7 +15,7 @@ import (
 )
 
 // soon is how long anything may take that is to happen at once, on a busy machine.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 const (
 	accessChannel = "C0ACCESS"

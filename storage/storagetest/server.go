@@ -64,14 +64,14 @@ func (r *Redis) Start() {
 	Eventually(r.t, "redis-server answers", r.answers)
 }
 
-// Eventually waits for something that servers do on their own, at most 30 seconds.
+// Eventually waits for something that servers do on their own, at most a minute.
 func Eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	for !done() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -138,7 +138,7 @@ func run(t testing.TB, s *workflows.Service) {
 // Until waits until a request is in a state.
 func (w *World) Until(t testing.TB, id access.RequestID, want access.State) *access.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		rec, err := w.Store.Get(ctx, id)

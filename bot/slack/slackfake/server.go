@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"elevate/bot/bottest"
 )
 
 // The workspace and its secrets.
@@ -49,7 +51,6 @@ type Server struct {
 	defects  []string
 	serial   int64
 	send     func(kind string, payload map[string]any) Ack
-	changed  chan struct{} // closed and replaced whenever something changed
 	sockets  *sockets
 }
 
@@ -119,7 +120,7 @@ func New(t testing.TB) *Server {
 	t.Helper()
 	Testdata(t) // without the schemas there are no limits to enforce
 	s := &Server{
-		Now: time.Now, t: t, gone: make(chan struct{}), changed: make(chan struct{}),
+		Now: time.Now, t: t, gone: make(chan struct{}),
 		Scopes: []string{"channels:read", "chat:write", "commands", "groups:read", "im:write", "users:read"},
 		users:  map[string]*User{}, channels: map[string]*Channel{}, views: map[string]*View{}, homes: map[string]*View{},
 		triggers: map[string]trigger{}, hooks: map[string]*hook{}, faults: map[string][]*Fault{},
@@ -246,29 +247,12 @@ func (s *Server) DM(user string) string {
 	return ""
 }
 
-// Await waits until something is so that was caused and takes its time. It looks after each call that is made.
+// Await waits until something is so that was caused and takes its time.
 func (s *Server) Await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		if is() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
+	if !bottest.Await(bottest.Patience, is) {
+		t.Fatalf("waited in vain: %s", what)
 	}
-}
-
-// change wakes those who wait. The lock is held.
-func (s *Server) change() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // Calls are the calls of a method so far; of all methods where it is empty.

@@ -125,7 +125,6 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request) {
 	c := &socket{conn: conn, gone: make(chan struct{})}
 	defer func() { close(c.gone); _ = conn.Close() }()
 	_ = c.write(map[string]any{"type": "hello", "num_connections": 1, "connection_info": map[string]any{"app_id": "A111"}})
-	defer k.change()
 	k.mu.Lock()
 	k.total++
 	if k.closed {
@@ -143,7 +142,6 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request) {
 	close(k.opened)
 	k.opened = make(chan struct{})
 	k.mu.Unlock()
-	k.change()
 	k.read(c)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -153,12 +151,6 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-}
-
-func (k *sockets) change() {
-	k.s.mu.Lock()
-	defer k.s.mu.Unlock()
-	k.s.change()
 }
 
 // read takes acknowledgements until the connection ends.

@@ -90,7 +90,6 @@ func (s *Server) understood(p *Person, on Message, asked int64, automatic bool, 
 	a, err := ack.understand()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.change()
 	if err == nil {
 		err = s.show(p, on, asked, automatic, a)
 	}

@@ -82,7 +82,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op string, do met
 	s.mu.Lock()
 	s.calls = append(s.calls, Call{Op: op, Path: strings.TrimPrefix(r.URL.EscapedPath(), "/teams/v3/"), Query: r.URL.Query(), Body: q.body})
 	f := s.faults.take(op, "*")
-	s.change()
 	if f != nil && !f.Done {
 		s.mu.Unlock()
 		s.play(w, r, f)
@@ -95,7 +94,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op string, do met
 	if err == nil {
 		status, out, err = do(s, q)
 	}
-	s.change()
 	s.mu.Unlock()
 	no := (*refusal)(nil)
 	switch {

@@ -256,9 +256,6 @@ func (s *Server) SendAs(body []byte, authorization string) Ack {
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(res.Body)
-	s.mu.Lock()
-	s.change()
-	s.mu.Unlock()
 	return Ack{Status: res.StatusCode, Body: answer, Err: err}
 }
 

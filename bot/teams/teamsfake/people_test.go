@@ -41,9 +41,6 @@ func newPuppet(t *testing.T) *puppet {
 		p.got, p.tokens = append(p.got, string(body)), append(p.tokens, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		status, answer, hang, cut := p.status, p.answer, p.hang, p.cut
 		p.mu.Unlock()
-		p.fake.mu.Lock()
-		p.fake.change() // whoever awaits what the bot got looks again
-		p.fake.mu.Unlock()
 		if hang != nil {
 			<-hang
 		}

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"elevate/bot/bottest"
 )
 
 // The team that has the app, and its channel.
@@ -63,8 +65,7 @@ type Server struct {
 	defects  []string
 	serial   int64
 	looking  sync.WaitGroup
-	last     func() Ack    // sends the last activity again
-	changed  chan struct{} // closed and replaced whenever something changed
+	last     func() Ack // sends the last activity again
 }
 
 // User is somebody in Teams.
@@ -108,7 +109,7 @@ func scrambled(words ...string) string {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
-		Identity: NewIdentity(t), Now: time.Now, t: t, client: &http.Client{}, changed: make(chan struct{}),
+		Identity: NewIdentity(t), Now: time.Now, t: t, client: &http.Client{},
 		users: map[string]*User{}, channels: map[string]*Channel{}, sights: map[sightKey]*sight{},
 		sent: map[string][]time.Time{}, faults: mischief{},
 	}
@@ -207,22 +208,11 @@ func (s *Server) Calls(op string) []Call {
 	return slices.DeleteFunc(slices.Clone(s.calls), func(c Call) bool { return op != "" && c.Op != op })
 }
 
-// Await waits until something is so that was caused and takes its time. It looks after everything that happens here.
+// Await waits until something is so that was caused and takes its time.
 func (s *Server) Await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		if is() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
+	if !bottest.Await(bottest.Patience, is) {
+		t.Fatalf("waited in vain: %s", what)
 	}
 }
 
@@ -238,12 +228,6 @@ func (s *Server) Defects() []string {
 // defect notes a broken rule. The lock is held.
 func (s *Server) defect(format string, args ...any) {
 	s.defects = append(s.defects, fmt.Sprintf(format, args...))
-}
-
-// change wakes those who wait. The lock is held.
-func (s *Server) change() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // tick counts on. The lock is held.
