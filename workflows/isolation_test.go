@@ -33,13 +33,11 @@ func (w *world) running(n int, role access.RoleID, ends time.Time) []access.Requ
 			Request: access.Request{Requester: who, Person: who, Account: string(who), Role: at, Duration: time.Hour,
 				Justification: "INC-4711 fix replication", SubmittedAt: noon, Policy: "one", By: by(who)},
 			ActivatedAt: ends.Add(-time.Hour), EndsAt: ends, OverdueAt: ends.Add(time.Minute)}
+		// An id of each minute: of a thousand of the same one two may be alike.
+		rec.ID = w.store.NewID(noon.Add(time.Duration(i)*time.Minute), rec.Right())
 		target.Plant(string(who), string(role))
-		for stored := false; !stored; { // of a thousand ids of one minute two may be alike; Submit draws again too
-			var err error
-			rec.ID = w.store.NewID(noon, rec.Right())
-			if stored, err = w.store.Restore(w.t.Context(), workflows.Transition{Record: rec}); err != nil {
-				w.t.Fatal(err)
-			}
+		if ok, err := w.store.Restore(w.t.Context(), workflows.Transition{Record: rec}); err != nil || !ok {
+			w.t.Fatalf("restore: %v, %v", ok, err)
 		}
 		ids[i] = rec.ID
 	}

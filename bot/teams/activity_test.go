@@ -99,7 +99,7 @@ func TestActivitiesOfMicrosoftsGetTheRightAnswer(t *testing.T) {
 		}
 	}
 	heard := `0000-4000-8000-000000000001 typed "execute"` // what message-channel-mention.json says, without the mention
-	if !bottest.Await(20e9, func() bool { return strings.Contains(strings.Join(k.bot.Heard(), "\n"), heard) }) {
+	if !bottest.Await(bottest.Patience, func() bool { return strings.Contains(strings.Join(k.bot.Heard(), "\n"), heard) }) {
 		t.Errorf("the bot heard %q", k.bot.Heard())
 	}
 }

@@ -126,7 +126,7 @@ func TestOldKeysAreUsedOnForTwoDaysWhereMicrosoftCannotBeAsked(t *testing.T) {
 	g.id.Misbehave("keys", down)
 	g.clock.Advance(keysMaxAge)
 	g.wants(t, "after a day", good(g), nil)
-	if !bottest.Await(20*time.Second, func() bool { return len(log) > 0 }) {
+	if !bottest.Await(bottest.Patience, func() bool { return len(log) > 0 }) {
 		t.Fatal("nobody reads of it in the log")
 	}
 	if line := <-log; !strings.Contains(line, "used on") || !strings.Contains(line, "500") {
