@@ -57,7 +57,7 @@ func directions() []direction {
 	}
 }
 
-// kits are packages for tests. They may use everything but the programs, and no program may use them.
+// kit tells whether a package is for tests. Those may use everything but the programs, and no program may use them.
 func kit(pkg string) bool {
 	for part := range strings.SplitSeq(pkg, "/") {
 		if strings.HasSuffix(part, "test") || strings.HasSuffix(part, "fake") {

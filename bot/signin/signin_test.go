@@ -243,8 +243,6 @@ func TestAnswersAreGoodOnce(t *testing.T) {
 	}
 }
 
-// TestSignInsAreNotMixedUp: an answer is worth nothing in a browser that did not ask for it, and one person's code
-// nothing in another's sign-in.
 // keeps is a store in which nothing ends, as for whoever can write to it.
 type keeps struct{ Store }
 
@@ -274,6 +272,8 @@ func TestASignInEndsAlsoWhereItIsKept(t *testing.T) {
 	}
 }
 
+// TestSignInsAreNotMixedUp: an answer is worth nothing in a browser that did not ask for it, and one person's code
+// nothing in another's sign-in.
 func TestSignInsAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	s := setup(t, nil)

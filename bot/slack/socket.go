@@ -299,7 +299,7 @@ func (c *socketConn) write(v any) error {
 	return c.conn.WriteMessage(websocket.TextMessage, body)
 }
 
-// control messages may be written beside others.
+// pong answers a ping. Control messages may be written beside others.
 func (c *socketConn) pong(data string) error {
 	err := c.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(socketWrite))
 	if errors.Is(err, websocket.ErrCloseSent) {

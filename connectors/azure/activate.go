@@ -169,7 +169,7 @@ func (s *session) stillUnderWay(r arm2.RoleAssignmentScheduleRequest) error {
 	return notYet(soon, "Azure says that it is done (%s) and does not list the assignment yet", str(r.Properties.Status))
 }
 
-// stages of a request.
+// progress is how far a request is.
 type progress int
 
 const (

@@ -139,7 +139,7 @@ func (w *two) code(t *testing.T, from time.Duration) access.Secret {
 	return access.NewSecret(code)
 }
 
-// at once sends n codes over fifty connections to both replicas, and counts what was accepted.
+// atOnce sends n codes over fifty connections to both replicas, and counts what was accepted.
 func (w *two) atOnce(t *testing.T, n int, code func(i int) access.Secret) (accepted int64) {
 	t.Helper()
 	var taken atomic.Int64

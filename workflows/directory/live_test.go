@@ -246,7 +246,6 @@ func TestAChangedAccountIsNobodyUntilItIsConfirmed(t *testing.T) {
 	}
 }
 
-// TestAnAddressThatBecomesAnothersIsNobodys: Ana sets her address to Ben's, who approves, and is neither.
 // TestWhatAnAdministratorVouchedForIsNotSuspendedByAnOlderWord: an answer is believed for a minute, and an administrator has
 // vouched within it for what the account is now.
 func TestWhatAnAdministratorVouchedForIsNotSuspendedByAnOlderWord(t *testing.T) {
@@ -280,6 +279,7 @@ func TestAChangedLinkCountsAtOnce(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatBecomesAnothersIsNobodys: Ana sets her address to Ben's, who approves, and is neither.
 func TestAnAddressThatBecomesAnothersIsNobodys(t *testing.T) {
 	t.Parallel()
 	w := live(t, nil)

@@ -63,7 +63,7 @@ func (r *rig) asked() (req *http.Request, body []byte) {
 	return r.slack.Signed(r.url()+route, body), body
 }
 
-// again gives a request another body.
+// carrying gives a request another body.
 func carrying(req *http.Request, body []byte) *http.Request {
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	req.GetBody = nil
