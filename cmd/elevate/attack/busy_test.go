@@ -115,7 +115,7 @@ func slackDown(s *assault) {
 			r.pass(3 * time.Second) // so that all that there is to tell was tried
 			r.slack.Behave()
 		}
-		told := r.within(40*time.Second, func() bool {
+		told := r.within(r.upTo(patience), func() bool {
 			for _, m := range r.slack.Messages(channel) {
 				if strings.Contains(fmt.Sprint(m.Blocks), id) {
 					return true

@@ -178,7 +178,7 @@ func tails(s *assault) {
 		id := r.granted("bea", "cat", "vpn", "2s")
 		r.reach(id, access.Ended)
 		var said string
-		r.within(20*time.Second, func() bool {
+		r.within(r.upTo(patience), func() bool {
 			for _, e := range r.events()[access.RequestID(id)] {
 				if e.Kind == "close" {
 					said = fmt.Sprint(e.Detail)

@@ -109,7 +109,7 @@ func writtenApproval(s *assault) {
 		})
 		s.triedAs([]string{"with the mark of before", "with no mark"}[i%3%2], given, "%s was given", id)
 		noted := func() bool { return count(r.events()[access.RequestID(id)], audit.Forged) > 0 }
-		if !given && !r.within(20*time.Second, noted) {
+		if !given && !r.within(r.upTo(patience), noted) {
 			s.tried(true, "the forgery of %s is not on record", id)
 		}
 		r.over(id)
@@ -375,7 +375,7 @@ func exports(s *assault) {
 		}
 		return n
 	}
-	if !s.out && !r.within(20*time.Second, func() bool { return noted() == known }) {
+	if !s.out && !r.within(patience, func() bool { return noted() == known }) {
 		s.Errorf("%d of %d refusals are on record", noted(), known)
 	}
 }

@@ -189,7 +189,7 @@ func model() porcupine.Model {
 }
 
 // checkTime bounds the search for an order of one request's ops.
-const checkTime = 20 * time.Second
+const checkTime = 2 * time.Minute
 
 // linearizable gives what no order of the ops explains, request by request.
 func linearizable(ops []op) (problems []string) {
