@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ type provider struct {
 }
 
 type discovered struct {
-	oauth    oauth2.Config
+	oauth    oauth2.Config // not to be copied: redeeming a code writes to it, by atomics
 	verifier *oidc.IDTokenVerifier
 	made     *oidc.Provider
 	// saysIssuer tells that the provider names itself in what it sends back (RFC 9207), and must.
@@ -140,15 +141,14 @@ func (p *provider) address(ctx context.Context, state string, s secrets, e Erran
 	if err != nil {
 		return "", err
 	}
-	oauth := d.oauth
-	if e.Offline && p.offline() {
-		oauth.Scopes = append(slices.Clone(oauth.Scopes), OfflineAccess)
-	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(s.nonce), oauth2.S256ChallengeOption(s.verifier)}
 	if e.Fresh > 0 {
 		options = append(options, oauth2.SetAuthURLParam("max_age", fmt.Sprintf("%d", int(e.Fresh.Seconds()))))
 	}
-	return oauth.AuthCodeURL(state, options...), nil
+	if e.Offline && p.offline() {
+		options = append(options, oauth2.SetAuthURLParam("scope", strings.Join(append(slices.Clone(d.oauth.Scopes), OfflineAccess), " ")))
+	}
+	return d.oauth.AuthCodeURL(state, options...), nil
 }
 
 // redeem makes an identity of the code that a browser came back with, and gives the refresh token, where one came with it.

@@ -3,6 +3,7 @@ package signin
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +22,7 @@ import (
 	"elevate/storage/redis"
 	"elevate/storage/storagetest"
 	"elevate/workflows/access"
-	"slices"
+	"elevate/workflows/seal"
 )
 
 // company knows two people by what the provider calls them.
@@ -314,6 +316,29 @@ func TestTwoTabsSignInSideBySide(t *testing.T) {
 			t.Errorf("%d %s", seen.Status, seen.Body)
 		}
 	}
+}
+
+// TestOneIsSentToSignInWhileAnotherComesBack: both use what was found out of the provider. It is for the race detector.
+func TestOneIsSentToSignInWhileAnotherComesBack(t *testing.T) {
+	t.Parallel()
+	box, err := seal.New([]seal.Key{{ID: "k1", Key: access.NewSecret(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}}, "oidc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := setup(t, func(c *Config) { c.Scopes, c.Box = []string{OfflineAccess}, box }).desk.provider
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, _, err := p.redeem(t.Context(), "a code that was made up", secrets{}, Errand{}); !errors.Is(err, errRefused) {
+			t.Errorf("gave %v", err)
+		}
+	})
+	both.Go(func() {
+		to, err := p.address(t.Context(), "state", secrets{}, Errand{Offline: true})
+		if err != nil || !strings.Contains(to, "scope=openid+offline_access") {
+			t.Errorf("gave %s, %v", to, err)
+		}
+	})
+	both.Wait()
 }
 
 func TestSomebodyElseAndNobodyAreTurnedAway(t *testing.T) {
