@@ -146,7 +146,7 @@ func (p *provider) address(ctx context.Context, state string, s secrets, e Erran
 		options = append(options, oauth2.SetAuthURLParam("max_age", fmt.Sprintf("%d", int(e.Fresh.Seconds()))))
 	}
 	if e.Offline && p.offline() {
-		options = append(options, oauth2.SetAuthURLParam("scope", strings.Join(append(slices.Clone(d.oauth.Scopes), OfflineAccess), " ")))
+		options = append(options, oauth2.SetAuthURLParam("scope", strings.Join(p.cfg.Scopes, " ")))
 	}
 	return d.oauth.AuthCodeURL(state, options...), nil
 }

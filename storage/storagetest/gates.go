@@ -40,7 +40,7 @@ func admitCountsWithinTheWindow(e *env) {
 	}
 	wait, _ = e.admit("ben", 3, time.Hour)
 	want(e, "wait of another key", wait, 0)
-	for range 3 {
+	for range 4 { // the last is refused, unless the machine is slow
 		e.admit("eva", 3, soon)
 	}
 	e.pass(2 * soon)

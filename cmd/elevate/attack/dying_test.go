@@ -133,7 +133,7 @@ func unwrittenLog(s *assault) {
 		r.approves("cat", id)
 		given := r.soon(func() bool { return r.target.gave(id) > 0 })
 		s.triedAs(kind, given, "%s was given, and is on no record", id)
-		ends := r.within(r.upTo(patience), func() bool { return !r.target.holds("bea vpn") })
+		ends := r.within(30*time.Second, func() bool { return !r.target.holds("bea vpn") })
 		s.triedAs("an ending that waits", !ends, "%s", kind)
 		r.does("ana", "/requests/"+id+"/cancel", nil)
 		r.does("ana", "/requests/"+id+"/end", nil)
